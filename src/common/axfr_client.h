@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include <stdint.h>
+#include "common/record.h"
+#include "common/tsig.h"
+/*
+ * Zone transfer (RFC 5936) over TCP, streamed: memory does not grow with the zone. Blocking; any thread.
+ */
+struct axfr_source {
+	const char *server;      /* "127.0.0.1:53", "[::1]:5300" */
+	const struct tsig_key *tsig; /* or NULL */
+	int64_t timeout_us;      /* for connecting and for each message */
+};
+
+/* What a transfer that failed can say about itself: the rcode that the server sent, or -1. */
+struct axfr_failure { int rcode; };
+
+/*
+ * Fetches zone. visit gets the SOA first, then every record once, in the server's order; the closing SOA is not given.
+ * A negative result of visit ends the transfer and is the result.
+ * 0; ERROR_NOT_AUTH (NOTAUTH), ERROR_DNS_REFUSED (REFUSED), ERROR_TSIG, ERROR_DNS, ERROR_MALFORMED (message or sequence
+ * broken, a record outside the zone, connection closed too early), -ECONNREFUSED, -ETIMEDOUT …
+ */
+int axfr_fetch(const struct axfr_source *source, const char *zone, record_visit visit, void *userdata,
+               struct axfr_failure *ret_failure);
+
+/*
+ * Asks for the SOA over UDP. 0 and the serial; -ENOENT when the answer is authoritative without that SOA;
+ * ERROR_NOT_AUTH/ERROR_DNS_REFUSED/ERROR_DNS by rcode; -ETIMEDOUT.
+ */
+int axfr_ask_serial(const struct axfr_source *source, const char *zone, uint32_t *ret_serial);
+
+/* Splits "ADDRESS:PORT" or "[ADDRESS]:PORT" into a struct sockaddr_storage; ERROR_MALFORMED. Numeric addresses only. */
+struct sockaddr_storage;
+int axfr_parse_address(const char *text, struct sockaddr_storage *ret, unsigned *ret_size);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include "common/bus.h"
+#include "common/zone_head.h"
+/*
+ * The zone store: heads in PDNS_ZONES, large bodies in PDNS_BODIES. Blocking; any thread.
+ */
+#define ZONE_STORE_INLINE_LIMIT (256 * 1024)
+#define ZONE_STORE_CHUNK_SIZE (512 * 1024)
+
+/* Creates the streams that are missing (EVENTS, ZONES, BODIES, STATE) and the provider's durable consumer. */
+int zone_store_ensure(struct bus *bus, const char *prefix, int replicas);
+
+/*
+ * Newest head of a zone, verified, and its stream sequence. *ret_message (may be NULL) gets the message with the inline body.
+ * -ENOENT: none (sequence 0). On ERROR_MALFORMED, ERROR_VERSION, ERROR_UNTRUSTED *ret_sequence is set all the same, so that it can be replaced.
+ */
+int zone_store_head(struct bus *bus, const char *prefix, const struct trusted_keys *keys, const char *zone,
+                    struct zone_head *ret_head, uint64_t *ret_sequence, struct bus_message **ret_message);
+
+/*
+ * Stores body and head on condition that the zone's last head has the sequence expected_last (ERROR_CONFLICT otherwise).
+ * Fills in head->place, body_id, chunks, encoded_size. body: NULL for a deletion. Chunks that were written for a head that
+ * did not get in are removed again.
+ */
+int zone_store_put(struct bus *bus, const char *prefix, const struct signing_key *key, struct zone_head *head,
+                   struct spool *body, uint64_t expected_last, uint64_t *ret_sequence);
+
+/* Removes the chunks of a body that no head names any more. */
+int zone_store_drop_body(struct bus *bus, const char *prefix, const char *body_id);
+
+/*
+ * The encoded body of a verified head: out of its message or chunk by chunk out of the store. ERROR_BODY: a chunk is missing or the size is wrong.
+ */
+int zone_store_body(struct bus *bus, const char *prefix, const struct zone_head *head, const struct bus_message *message,
+                    const char *folder, size_t memory_limit, struct spool **ret);
+
+/* Removes bodies older than grace_us that no head names; returns how many, or negative. */
+int zone_store_sweep(struct bus *bus, const char *prefix, const struct trusted_keys *keys, int64_t grace_us);
