@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "zone-provider/provider.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/log.h"
+#include "common/mailbox.h"
+#include "common/subject.h"
+#include "common/work.h"
+#include "common/zone_store.h"
+#include "zone-provider/provider_metrics.h"
+#include "zone-provider/publish.h"
+#include "zone-provider/schedule.h"
+
+#define EVENTS_IN_HAND 256           /* messages between the pulling thread and the loop */
+#define PROGRESS_INTERVAL_US 10000000 /* tells JetStream that held events are worked on; well below the consumer's ack_wait */
+
+struct provider {
+	struct daemon *daemon;
+	const struct provider_options *options;
+	struct publisher publisher;
+	struct signing_key *key;
+	struct trusted_keys *trusted;
+	struct tsig_key *tsig;
+	struct schedule *schedule;
+	struct work_pool *pool;
+	struct mailbox *events;
+	struct bus_pull *pull;
+	sd_event_source *progress;
+};
+
+/* A publication on its way through a worker. */
+struct publication {
+	struct work_job job; /* first */
+	struct provider *provider;
+	struct zone_run *run;
+	int error;
+	struct publish_result result;
+	char reason[512];
+};
+
+int provider_check(const void *configuration, char **ret_reason)
+{
+	const struct provider_options *options = configuration;
+	struct signing_key *key = NULL;
+	if (signing_key_parse(options->signing_key, &key) < 0) {
+		*ret_reason = strdup("signing-key-file: not a private key as pdns-distribute keys generate makes it");
+		return ERROR_MALFORMED;
+	}
+	signing_key_free(key);
+	struct tsig_key *tsig = NULL;
+	if (options->axfr_tsig && tsig_key_new(options->axfr_tsig, &tsig) < 0) {
+		*ret_reason = strdup("axfr-tsig-file: not of the form algorithm:name:base64");
+		return ERROR_MALFORMED;
+	}
+	tsig_key_free(tsig);
+	return 0;
+}
+
+/* Workers: each has a connection to PowerDNS's API of its own. */
+
+static void *worker_start(void *userdata)
+{
+	struct provider *provider = userdata;
+	const struct daemon_options *options = &provider->options->daemon;
+	struct pdns_api *api = NULL;
+	if (pdns_api_new(options->pdns_api_url, options->pdns_api_key, options->pdns_api_timeout, &api) < 0)
+		abort(); /* out of memory at start: let systemd start us again */
+	return api;
+}
+
+static void worker_end(void *context) { pdns_api_free(context); }
+
+static void publication_run(struct work_job *job, void *context)
+{
+	struct publication *publication = (struct publication *)job;
+	struct zone_run *run = publication->run;
+	publication->error = publish_zone(&publication->provider->publisher, context, run->zone, run->wishes, run->covers_event,
+	                                  &publication->result, publication->reason, sizeof(publication->reason));
+}
+
+/* Tells whoever waits for a change that the event has been answered, also when nothing had to be stored. */
+static void tell_covered(const struct publication *publication)
+{
+	const struct provider *provider = publication->provider;
+	char subject[SUBJECT_SIZE];
+	subject_covered(provider->options->daemon.prefix, daemon_id(provider->daemon), subject);
+	json_t *json = json_pack("{s:i,s:s,s:I,s:I,s:b}", "v", 1, "zone", publication->run->zone, "event",
+	                         (json_int_t)publication->run->covers_event, "generation",
+	                         (json_int_t)publication->result.generation, "changed",
+	                         publication->result.outcome == PUBLISH_STORED || publication->result.outcome == PUBLISH_DELETED);
+	CLEANUP(free) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (text)
+		(void)bus_publish(daemon_bus(provider->daemon), subject, text, strlen(text));
+}
+
+static void log_publication(const struct publication *publication)
+{
+	const struct zone_run *run = publication->run;
+	const struct publish_result *result = &publication->result;
+	double ms = (double)(clock_monotonic_us() - run->started_us) / 1000;
+	switch (result->outcome) {
+	case PUBLISH_STORED:
+		LOG_FIELDS(LOG_INFO, (.zone = run->zone, .request = run->request, .has_serial = true, .serial = result->serial),
+		           "published: %llu records, generation %llu, %.1f ms", (unsigned long long)result->records,
+		           (unsigned long long)result->generation, ms);
+		break;
+	case PUBLISH_UNCHANGED:
+		LOG_FIELDS(LOG_DEBUG, (.zone = run->zone, .request = run->request), "unchanged, %.1f ms", ms);
+		break;
+	case PUBLISH_DELETED:
+		LOG_FIELDS(LOG_NOTICE, (.zone = run->zone, .request = run->request), "deleted, generation %llu",
+		           (unsigned long long)result->generation);
+		break;
+	case PUBLISH_GONE_UNASKED:
+		LOG_FIELDS(LOG_WARNING, (.zone = run->zone, .request = run->request),
+		           "gone from the primary, though nobody asked for its deletion: left to the health-checker");
+		break;
+	}
+}
+
+static void publication_done(struct work_job *job, void *userdata)
+{
+	struct provider *provider = userdata;
+	struct publication *publication = (struct publication *)job;
+	struct zone_run *run = publication->run;
+	enum schedule_outcome outcome = publication->error == 0 ? SCHEDULE_DONE : SCHEDULE_AGAIN;
+	if (publication->error == 0) {
+		for (size_t i = 0; i < run->message_count; i++)
+			(void)bus_ack(daemon_bus(provider->daemon), run->messages[i]);
+		tell_covered(publication);
+		log_publication(publication);
+	} else {
+		LOG_FIELDS(run->attempt < 3 || run->attempt % 16 == 0 ? LOG_WARNING : LOG_DEBUG,
+		           (.zone = run->zone, .request = run->request), "cannot publish (try %u, will try again): %s",
+		           run->attempt + 1, publication->reason);
+	}
+	int r = schedule_ended(provider->schedule, run, outcome);
+	if (r < 0)
+		LOG(LOG_ERR, "cannot set a timer: %s", error_text(r));
+	metric_set(&provider_metric_table[METRIC_ZONES_WAITING], (int64_t)schedule_waiting(provider->schedule));
+	free(publication);
+}
+
+/* At the end: what did not run goes back to JetStream. */
+static void publication_drop(struct work_job *job, void *userdata)
+{
+	struct provider *provider = userdata;
+	struct publication *publication = (struct publication *)job;
+	(void)schedule_ended(provider->schedule, publication->run, SCHEDULE_AGAIN);
+	free(publication);
+}
+
+static void start_run(struct zone_run *run, void *userdata)
+{
+	struct provider *provider = userdata;
+	struct publication *publication = calloc(1, sizeof(*publication));
+	if (!publication) {
+		(void)schedule_ended(provider->schedule, run, SCHEDULE_AGAIN);
+		return;
+	}
+	publication->job.run = publication_run;
+	publication->job.done = publication_done;
+	publication->provider = provider;
+	publication->run = run;
+	work_submit(provider->pool, &publication->job);
+}
+
+/* Events: from the pulling thread through the mailbox into the loop. */
+
+static void event_in_loop(void *message, void *userdata)
+{
+	struct provider *provider = userdata;
+	struct bus_message *received = message;
+	struct zone_event event;
+	COUNT(METRIC_EVENTS);
+	int r = zone_event_decode(received, provider->options->daemon.prefix, &event);
+	if (r < 0) {
+		COUNT(METRIC_EVENTS_MALFORMED);
+		LOG(LOG_ERR, "dropped an event on %s that cannot be read: %s", bus_message_subject(received), error_text(r));
+		(void)bus_ack(daemon_bus(provider->daemon), received);
+		bus_message_free(received);
+		return;
+	}
+	LOG_FIELDS(LOG_DEBUG, (.zone = event.zone, .request = event.request, .peer = event.by), "event %s",
+	           zone_change_name(event.change));
+	r = schedule_event(provider->schedule, &event, received);
+	if (r < 0)
+		LOG_ZONE(LOG_ERR, event.zone, "cannot schedule an event: %s", error_text(r));
+	metric_set(&provider_metric_table[METRIC_ZONES_WAITING], (int64_t)schedule_waiting(provider->schedule));
+}
+
+static void on_event(struct bus_message *message, void *userdata)
+{
+	struct provider *provider = userdata;
+	if (mailbox_post(provider->events, message) < 0)
+		bus_message_free(message); /* ending */
+}
+
+/* The streams vanished, or were never there: make them. Runs on the pulling thread, which has nothing else to do then. */
+static void on_pull_problem(int error, void *userdata)
+{
+	struct provider *provider = userdata;
+	if (error == 0)
+		LOG(LOG_NOTICE, "receiving events");
+	else if (error == ERROR_DENIED)
+		LOG(LOG_ERR, "NATS denies the right to pull events: see docs/wire.md for what each program needs");
+	if (error != ERROR_NO_STREAM)
+		return;
+	int r = zone_store_ensure(daemon_bus(provider->daemon), provider->options->daemon.prefix,
+	                          (int)provider->options->stream_replicas);
+	if (r < 0)
+		LOG(LOG_WARNING, "cannot make the streams (will try again): %s", error_text(r));
+	else
+		LOG(LOG_NOTICE, "the streams of the zone store have been made");
+}
+
+static void tell_progress(struct bus_message *message, void *userdata)
+{
+	const struct provider *provider = userdata;
+	(void)bus_ack_progress(daemon_bus(provider->daemon), message);
+}
+
+static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct provider *provider = userdata;
+	schedule_each_message(provider->schedule, tell_progress, provider);
+	int r = sd_event_source_set_time(source, usec + PROGRESS_INTERVAL_US);
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int make_keys(struct provider *provider)
+{
+	int r = signing_key_parse(provider->options->signing_key, &provider->key);
+	if (r == 0)
+		r = signing_key_trusted(provider->key, &provider->trusted);
+	if (r == 0 && provider->options->axfr_tsig)
+		r = tsig_key_new(provider->options->axfr_tsig, &provider->tsig);
+	return r;
+}
+
+static int start_parts(struct provider *provider)
+{
+	sd_event *loop = daemon_loop(provider->daemon);
+	struct bus *bus = daemon_bus(provider->daemon);
+	const struct provider_options *options = provider->options;
+	int r = make_keys(provider);
+	if (r < 0)
+		return r;
+	provider->publisher = (struct publisher){ .bus = bus, .options = options, .key = provider->key,
+	                                          .trusted = provider->trusted, .tsig = provider->tsig };
+	struct schedule_options schedule = { .coalesce_us = options->coalesce, .start = start_run, .userdata = provider };
+	r = schedule_new(loop, &schedule, &provider->schedule);
+	if (r == 0)
+		r = work_pool_new(loop, (unsigned)options->workers, worker_start, worker_end, provider, &provider->pool);
+	if (r == 0)
+		r = mailbox_new(loop, EVENTS_IN_HAND, event_in_loop, provider, &provider->events);
+	if (r == 0)
+		r = sd_event_add_time_relative(loop, &provider->progress, CLOCK_MONOTONIC, PROGRESS_INTERVAL_US, 0, on_progress, provider);
+	if (r < 0)
+		return r;
+	char stream[SUBJECT_SIZE];
+	subject_stream(options->daemon.prefix, STREAM_EVENTS, stream);
+	return bus_pull_start(bus, stream, SUBJECT_PROVIDER_CONSUMER, 64, on_event, on_pull_problem, provider, &provider->pull);
+}
+
+int provider_start(struct daemon *daemon, const void *configuration, void **ret_state)
+{
+	struct provider *provider = calloc(1, sizeof(*provider));
+	if (!provider)
+		return -ENOMEM;
+	provider->daemon = daemon;
+	provider->options = configuration;
+	int r = start_parts(provider);
+	if (r < 0) {
+		LOG(LOG_ERR, "cannot start: %s", error_text(r));
+		provider_stop(provider);
+		return r;
+	}
+	LOG(LOG_NOTICE, "signing with key %s", signing_key_id(provider->key));
+	daemon_ready(daemon);
+	*ret_state = provider;
+	return 0;
+}
+
+void provider_stop(void *state)
+{
+	struct provider *provider = state;
+	if (!provider)
+		return;
+	if (provider->events)
+		mailbox_close(provider->events);
+	bus_pull_stop(provider->pull);
+	if (provider->pool)
+		work_pool_stop(provider->pool, publication_drop);
+	mailbox_free(provider->events, (void (*)(void *))bus_message_free);
+	sd_event_source_disable_unref(provider->progress);
+	schedule_free(provider->schedule);
+	signing_key_free(provider->key);
+	trusted_keys_free(provider->trusted);
+	tsig_key_free(provider->tsig);
+	free(provider);
+}
+
+void provider_heartbeat(void *state, void *json_object)
+{
+	const struct provider *provider = state;
+	json_object_set_new(json_object, "zones_waiting", json_integer((json_int_t)schedule_waiting(provider->schedule)));
+	json_object_set_new(json_object, "key", json_string(signing_key_id(provider->key)));
+}
