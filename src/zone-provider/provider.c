@@ -11,12 +11,15 @@
 #include "common/mailbox.h"
 #include "common/subject.h"
 #include "common/work.h"
+#include "common/zone_event.h"
+#include "common/zone_schedule.h"
 #include "common/zone_store.h"
 #include "zone-provider/provider_metrics.h"
 #include "zone-provider/publish.h"
-#include "zone-provider/schedule.h"
 
 #define EVENTS_IN_HAND 256           /* messages between the pulling thread and the loop */
+#define RETRY_US 200000
+#define RETRY_CEILING_US 30000000
 #define PROGRESS_INTERVAL_US 10000000 /* tells JetStream that held events are worked on; well below the consumer's ack_wait */
 
 struct provider {
@@ -26,7 +29,7 @@ struct provider {
 	struct signing_key *key;
 	struct trusted_keys *trusted;
 	struct tsig_key *tsig;
-	struct schedule *schedule;
+	struct zone_schedule *schedule;
 	struct work_pool *pool;
 	struct mailbox *events;
 	struct bus_pull *pull;
@@ -79,7 +82,7 @@ static void publication_run(struct work_job *job, void *context)
 {
 	struct publication *publication = (struct publication *)job;
 	struct zone_run *run = publication->run;
-	publication->error = publish_zone(&publication->provider->publisher, context, run->zone, run->wishes, run->covers_event,
+	publication->error = publish_zone(&publication->provider->publisher, context, run->zone, run->wishes, run->newest,
 	                                  &publication->result, publication->reason, sizeof(publication->reason));
 }
 
@@ -90,7 +93,7 @@ static void tell_covered(const struct publication *publication)
 	char subject[SUBJECT_SIZE];
 	subject_covered(provider->options->daemon.prefix, daemon_id(provider->daemon), subject);
 	json_t *json = json_pack("{s:i,s:s,s:I,s:I,s:b}", "v", 1, "zone", publication->run->zone, "event",
-	                         (json_int_t)publication->run->covers_event, "generation",
+	                         (json_int_t)publication->run->newest, "generation",
 	                         (json_int_t)publication->result.generation, "changed",
 	                         publication->result.outcome == PUBLISH_STORED || publication->result.outcome == PUBLISH_DELETED);
 	CLEANUP(free) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -129,7 +132,7 @@ static void publication_done(struct work_job *job, void *userdata)
 	struct provider *provider = userdata;
 	struct publication *publication = (struct publication *)job;
 	struct zone_run *run = publication->run;
-	enum schedule_outcome outcome = publication->error == 0 ? SCHEDULE_DONE : SCHEDULE_AGAIN;
+	enum zone_run_outcome outcome = publication->error == 0 ? ZONE_RUN_DONE : ZONE_RUN_AGAIN;
 	if (publication->error == 0) {
 		for (size_t i = 0; i < run->message_count; i++)
 			(void)bus_ack(daemon_bus(provider->daemon), run->messages[i]);
@@ -140,10 +143,10 @@ static void publication_done(struct work_job *job, void *userdata)
 		           (.zone = run->zone, .request = run->request), "cannot publish (try %u, will try again): %s",
 		           run->attempt + 1, publication->reason);
 	}
-	int r = schedule_ended(provider->schedule, run, outcome);
+	int r = zone_schedule_ended(provider->schedule, run, outcome, 0);
 	if (r < 0)
 		LOG(LOG_ERR, "cannot set a timer: %s", error_text(r));
-	metric_set(&provider_metric_table[METRIC_ZONES_WAITING], (int64_t)schedule_waiting(provider->schedule));
+	metric_set(&provider_metric_table[METRIC_ZONES_WAITING], (int64_t)zone_schedule_waiting(provider->schedule));
 	free(publication);
 }
 
@@ -152,7 +155,7 @@ static void publication_drop(struct work_job *job, void *userdata)
 {
 	struct provider *provider = userdata;
 	struct publication *publication = (struct publication *)job;
-	(void)schedule_ended(provider->schedule, publication->run, SCHEDULE_AGAIN);
+	(void)zone_schedule_ended(provider->schedule, publication->run, ZONE_RUN_AGAIN, 0);
 	free(publication);
 }
 
@@ -161,7 +164,7 @@ static void start_run(struct zone_run *run, void *userdata)
 	struct provider *provider = userdata;
 	struct publication *publication = calloc(1, sizeof(*publication));
 	if (!publication) {
-		(void)schedule_ended(provider->schedule, run, SCHEDULE_AGAIN);
+		(void)zone_schedule_ended(provider->schedule, run, ZONE_RUN_AGAIN, 0);
 		return;
 	}
 	publication->job.run = publication_run;
@@ -172,6 +175,11 @@ static void start_run(struct zone_run *run, void *userdata)
 }
 
 /* Events: from the pulling thread through the mailbox into the loop. */
+
+static unsigned wishes_of(enum zone_change change)
+{
+	return change == ZONE_DELETED ? PUBLISH_DELETION : change == ZONE_REWRITE ? PUBLISH_REWRITE : 0;
+}
 
 static void event_in_loop(void *message, void *userdata)
 {
@@ -189,10 +197,10 @@ static void event_in_loop(void *message, void *userdata)
 	}
 	LOG_FIELDS(LOG_DEBUG, (.zone = event.zone, .request = event.request, .peer = event.by), "event %s",
 	           zone_change_name(event.change));
-	r = schedule_event(provider->schedule, &event, received);
+	r = zone_schedule_add(provider->schedule, event.zone, wishes_of(event.change), event.request, received);
 	if (r < 0)
 		LOG_ZONE(LOG_ERR, event.zone, "cannot schedule an event: %s", error_text(r));
-	metric_set(&provider_metric_table[METRIC_ZONES_WAITING], (int64_t)schedule_waiting(provider->schedule));
+	metric_set(&provider_metric_table[METRIC_ZONES_WAITING], (int64_t)zone_schedule_waiting(provider->schedule));
 }
 
 static void on_event(struct bus_message *message, void *userdata)
@@ -229,7 +237,7 @@ static void tell_progress(struct bus_message *message, void *userdata)
 static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct provider *provider = userdata;
-	schedule_each_message(provider->schedule, tell_progress, provider);
+	zone_schedule_each_message(provider->schedule, tell_progress, provider);
 	int r = sd_event_source_set_time(source, usec + PROGRESS_INTERVAL_US);
 	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -254,8 +262,12 @@ static int start_parts(struct provider *provider)
 		return r;
 	provider->publisher = (struct publisher){ .bus = bus, .options = options, .key = provider->key,
 	                                          .trusted = provider->trusted, .tsig = provider->tsig };
-	struct schedule_options schedule = { .coalesce_us = options->coalesce, .start = start_run, .userdata = provider };
-	r = schedule_new(loop, &schedule, &provider->schedule);
+	struct zone_schedule_options schedule = { .coalesce_us = options->coalesce,
+	                                          .retry_us = RETRY_US,
+	                                          .retry_ceiling_us = RETRY_CEILING_US,
+	                                          .start = start_run,
+	                                          .userdata = provider };
+	r = zone_schedule_new(loop, &schedule, &provider->schedule);
 	if (r == 0)
 		r = work_pool_new(loop, (unsigned)options->workers, worker_start, worker_end, provider, &provider->pool);
 	if (r == 0)
@@ -300,7 +312,7 @@ void provider_stop(void *state)
 		work_pool_stop(provider->pool, publication_drop);
 	mailbox_free(provider->events, (void (*)(void *))bus_message_free);
 	sd_event_source_disable_unref(provider->progress);
-	schedule_free(provider->schedule);
+	zone_schedule_free(provider->schedule);
 	signing_key_free(provider->key);
 	trusted_keys_free(provider->trusted);
 	tsig_key_free(provider->tsig);
@@ -310,6 +322,6 @@ void provider_stop(void *state)
 void provider_heartbeat(void *state, void *json_object)
 {
 	const struct provider *provider = state;
-	json_object_set_new(json_object, "zones_waiting", json_integer((json_int_t)schedule_waiting(provider->schedule)));
+	json_object_set_new(json_object, "zones_waiting", json_integer((json_int_t)zone_schedule_waiting(provider->schedule)));
 	json_object_set_new(json_object, "key", json_string(signing_key_id(provider->key)));
 }
