@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common/durable.h"
+#include <errno.h>
+#include <lmdb.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include "common/cleanup.h"
+#include "common/error.h"
+
+#define KEY_MAX 511
+#define VALUE_MAX (16u << 20)
+
+struct durable {
+	MDB_env *env;
+	MDB_dbi dbi;
+};
+
+static inline void cleanup_abort(MDB_txn **transaction) { if (*transaction) mdb_txn_abort(*transaction); }
+
+static int translate(int code)
+{
+	switch (code) {
+	case MDB_SUCCESS: return 0;
+	case MDB_NOTFOUND: return -ENOENT;
+	case MDB_MAP_FULL: return -ENOSPC;
+	case MDB_READERS_FULL: return -EAGAIN;
+	case MDB_VERSION_MISMATCH: return ERROR_VERSION;
+	case MDB_INVALID:
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND: return ERROR_MALFORMED;
+	case MDB_BAD_VALSIZE: return -EINVAL;
+	default: return code > 0 ? -code : -EIO;
+	}
+}
+
+static int open_database(struct durable *map)
+{
+	CLEANUP(abort) MDB_txn *transaction = NULL;
+	int code = mdb_txn_begin(map->env, NULL, 0, &transaction);
+	if (code == MDB_SUCCESS)
+		code = mdb_dbi_open(transaction, NULL, 0, &map->dbi);
+	if (code == MDB_SUCCESS)
+		code = mdb_txn_commit(TAKE(transaction));
+	return translate(code);
+}
+
+int durable_open(const char *folder, size_t map_size, enum durable_sync sync, struct durable **ret)
+{
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	struct durable *map = calloc(1, sizeof(*map));
+	if (!map)
+		return -ENOMEM;
+	/*
+	 * Without MDB_NOTLS a thread could hold one read transaction only. MDB_NOMETASYNC, not MDB_NOSYNC: the last
+	 * transactions may be lost in a power cut, but pages are on disk before a meta page names them.
+	 */
+	unsigned flags = MDB_NOTLS | (sync == DURABLE_LAZY ? MDB_NOMETASYNC : 0);
+	int code = mdb_env_create(&map->env);
+	if (code == MDB_SUCCESS)
+		code = mdb_env_set_mapsize(map->env, map_size);
+	if (code == MDB_SUCCESS)
+		code = mdb_env_open(map->env, folder, flags, 0600);
+	int error = translate(code);
+	if (error == 0)
+		error = open_database(map);
+	if (error < 0) {
+		durable_close(map);
+		return error;
+	}
+	int dead;
+	(void)mdb_reader_check(map->env, &dead); /* readers of a killed predecessor would keep old pages for ever */
+	*ret = map;
+	return 0;
+}
+
+void durable_close(struct durable *map)
+{
+	if (!map)
+		return;
+	if (map->env)
+		mdb_env_close(map->env);
+	free(map);
+}
+
+static bool key_is_valid(size_t key_size)
+{
+	return key_size >= 1 && key_size <= KEY_MAX;
+}
+
+int durable_put(struct durable *map, const void *key, size_t key_size, const void *value, size_t value_size)
+{
+	if (!key_is_valid(key_size) || value_size > VALUE_MAX)
+		return -EINVAL;
+	CLEANUP(abort) MDB_txn *transaction = NULL;
+	MDB_val k = { .mv_size = key_size, .mv_data = (void *)key };
+	MDB_val v = { .mv_size = value_size, .mv_data = (void *)value };
+	int code = mdb_txn_begin(map->env, NULL, 0, &transaction);
+	if (code == MDB_SUCCESS)
+		code = mdb_put(transaction, map->dbi, &k, &v, 0);
+	if (code == MDB_SUCCESS)
+		code = mdb_txn_commit(TAKE(transaction));
+	return translate(code);
+}
+
+int durable_get(struct durable *map, const void *key, size_t key_size, void **ret_value, size_t *ret_size)
+{
+	if (!key_is_valid(key_size))
+		return -EINVAL;
+	CLEANUP(abort) MDB_txn *transaction = NULL;
+	MDB_val k = { .mv_size = key_size, .mv_data = (void *)key }, v;
+	int code = mdb_txn_begin(map->env, NULL, MDB_RDONLY, &transaction);
+	if (code == MDB_SUCCESS)
+		code = mdb_get(transaction, map->dbi, &k, &v);
+	if (code != MDB_SUCCESS)
+		return translate(code);
+
+	char *copy = malloc(v.mv_size + 1);
+	if (!copy)
+		return -ENOMEM;
+	if (v.mv_size)
+		memcpy(copy, v.mv_data, v.mv_size);
+	copy[v.mv_size] = '\0';
+	*ret_value = copy;
+	if (ret_size)
+		*ret_size = v.mv_size;
+	return 0;
+}
+
+int durable_delete(struct durable *map, const void *key, size_t key_size)
+{
+	if (!key_is_valid(key_size))
+		return -EINVAL;
+	CLEANUP(abort) MDB_txn *transaction = NULL;
+	MDB_val k = { .mv_size = key_size, .mv_data = (void *)key };
+	int code = mdb_txn_begin(map->env, NULL, 0, &transaction);
+	if (code == MDB_SUCCESS)
+		code = mdb_del(transaction, map->dbi, &k, NULL);
+	if (code == MDB_NOTFOUND)
+		return 0;
+	if (code == MDB_SUCCESS)
+		code = mdb_txn_commit(TAKE(transaction));
+	return translate(code);
+}
+
+int64_t durable_count(struct durable *map)
+{
+	CLEANUP(abort) MDB_txn *transaction = NULL;
+	MDB_stat facts;
+	int code = mdb_txn_begin(map->env, NULL, MDB_RDONLY, &transaction);
+	if (code == MDB_SUCCESS)
+		code = mdb_stat(transaction, map->dbi, &facts);
+	return code == MDB_SUCCESS ? (int64_t)facts.ms_entries : translate(code);
+}
+
+int durable_each(struct durable *map, const void *from, size_t from_size,
+                 int (*visit)(const void *key, size_t key_size, const void *value, size_t value_size, void *userdata),
+                 void *userdata)
+{
+	if (from && !key_is_valid(from_size))
+		return -EINVAL;
+	CLEANUP(abort) MDB_txn *transaction = NULL;
+	MDB_cursor *cursor;
+	int code = mdb_txn_begin(map->env, NULL, MDB_RDONLY, &transaction);
+	if (code == MDB_SUCCESS)
+		code = mdb_cursor_open(transaction, map->dbi, &cursor);
+	if (code != MDB_SUCCESS)
+		return translate(code);
+
+	MDB_val k = { .mv_size = from_size, .mv_data = (void *)from }, v;
+	int result = 0;
+	code = mdb_cursor_get(cursor, &k, &v, from ? MDB_SET_RANGE : MDB_FIRST);
+	while (code == MDB_SUCCESS && result == 0) {
+		result = visit(k.mv_data, k.mv_size, v.mv_data, v.mv_size, userdata);
+		if (result == 0)
+			code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	if (result != 0 || code == MDB_SUCCESS || code == MDB_NOTFOUND)
+		return result;
+	return translate(code);
+}
