@@ -43,6 +43,7 @@ int bus_message_new(const char *subject, const void *payload, size_t size, struc
 void bus_message_free(struct bus_message *message);
 int bus_message_set_header(struct bus_message *message, const char *name, const char *value);
 const char *bus_message_header(const struct bus_message *message, const char *name); /* NULL: absent. Valid as long as the message */
+size_t bus_message_header_count(const struct bus_message *message, const char *name); /* how many values it has */
 const char *bus_message_subject(const struct bus_message *message);
 const char *bus_message_reply(const struct bus_message *message); /* NULL: none */
 const void *bus_message_payload(const struct bus_message *message, size_t *ret_size);
