@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "secondary-syncer/apply.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/axfr_client.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/zone_store.h"
+#include "secondary-syncer/dns_answer.h"
+
+#define ASK_AGAIN_US 3000000           /* PowerDNS may have dropped a request to retrieve: say it again */
+#define CONFIRM_FIRST_US 500           /* PowerDNS has the whole zone and commits: look soon … */
+#define CONFIRM_CEILING_US 250000      /* … and then less and less often */
+#define OTHER_SERIAL (-ECANCELED)      /* the zone served is still another one */
+#define LARGE_ZONE (4 * 1024 * 1024)   /* octets of text after which freed memory is handed back to the system */
+
+DEFINE_CLEANUP(spool, struct spool *, spool_free)
+DEFINE_CLEANUP(message, struct bus_message *, bus_message_free)
+
+/* One try at one zone. */
+struct attempt {
+	const struct applier *applier;
+	struct pdns_api *api;
+	const char *zone;
+	unsigned wishes;
+	struct zone_head head;
+	bool known;               /* the book has an entry */
+	struct book_entry before; /* all zero if not known */
+	struct book_entry after;  /* what the book is to say */
+	struct spool *body;
+	struct applied *report;
+};
+
+static void explain(struct attempt *attempt, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void explain(struct attempt *attempt, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(attempt->report->reason, sizeof(attempt->report->reason), format, arguments);
+	va_end(arguments);
+}
+
+static bool gives_up(const struct attempt *attempt) { return attempt->applier->stopping(attempt->applier->userdata); }
+
+/* Sleeps in slices, so that the end of the daemon is not held up. */
+static void pause_us(const struct attempt *attempt, uint64_t us)
+{
+	const uint64_t slice = 100000;
+	while (us > 0 && !gives_up(attempt)) {
+		uint64_t now = us < slice ? us : slice;
+		struct timespec delay = { .tv_nsec = (long)now * 1000 };
+		(void)nanosleep(&delay, NULL);
+		us -= now;
+	}
+}
+
+/* Errors of the PowerDNS API that mean that PowerDNS, not the zone, is the problem. */
+static bool is_down(int error) { return error == -ECONNREFUSED || error == -ETIMEDOUT || error == ERROR_DENIED; }
+
+/* How an attempt ends. The book is written before the caller acknowledges anything. */
+
+static enum apply_outcome note_failure(struct attempt *attempt, enum applied_result result)
+{
+	struct book_entry entry = attempt->before;
+	attempt->report->result = result;
+	entry.result = result;
+	snprintf(entry.reason, sizeof(entry.reason), "%s", attempt->report->reason);
+	int r = applied_book_put(attempt->applier->book, attempt->zone, &entry);
+	if (r < 0) {
+		explain(attempt, "cannot write to state-dir: %s", error_text(r));
+		return APPLY_PDNS_DOWN; /* nothing noted, so nothing may be acknowledged */
+	}
+	return result == APPLIED_REFUSED ? APPLY_ENDED : APPLY_RETRY;
+}
+
+static enum apply_outcome failed(struct attempt *attempt, int error)
+{
+	if (is_down(error) || gives_up(attempt)) {
+		explain(attempt, "the local PowerDNS does not answer: %s (%s)", error_text(error), pdns_api_last_error(attempt->api));
+		return APPLY_PDNS_DOWN;
+	}
+	return note_failure(attempt, APPLIED_FAILED);
+}
+
+static enum apply_outcome applied(struct attempt *attempt)
+{
+	struct book_entry *entry = &attempt->after;
+	entry->state = attempt->head.state;
+	entry->generation = attempt->head.generation;
+	entry->sequence = attempt->head.sequence;
+	entry->serial = attempt->head.facts.serial;
+	entry->digest = attempt->head.facts.digest;
+	entry->result = APPLIED_OK;
+	entry->reason[0] = '\0';
+	int r = applied_book_put(attempt->applier->book, attempt->zone, entry);
+	if (r < 0) {
+		explain(attempt, "cannot write to state-dir: %s", error_text(r));
+		return APPLY_PDNS_DOWN;
+	}
+	attempt->report->result = APPLIED_OK;
+	attempt->report->reason[0] = '\0';
+	return APPLY_ENDED;
+}
+
+/* The zone in PowerDNS: is it ours? */
+
+static bool is_ours(const struct attempt *attempt, const struct pdns_zone *zone)
+{
+	return pdns_zone_is_secondary(zone) && strcmp(zone->masters, syncer_master(attempt->applier->options)) == 0;
+}
+
+static enum apply_outcome conflict(struct attempt *attempt, const struct pdns_zone *zone)
+{
+	explain(attempt, "the zone here was not made by the suite (kind %s, masters %.64s): delete it, or set adopt = yes",
+	        zone->kind, zone->masters[0] ? zone->masters : "none");
+	return note_failure(attempt, APPLIED_CONFLICT);
+}
+
+enum made { MADE, MADE_CONFLICT, MADE_FAILED };
+
+/* Sees to it that PowerDNS has the zone as a secondary of ours. */
+static enum made make_known(struct attempt *attempt, struct pdns_zone *zone, int *error)
+{
+	const char *master = syncer_master(attempt->applier->options);
+	*error = pdns_api_zone(attempt->api, attempt->zone, zone);
+	if (*error == -ENOENT) {
+		*error = pdns_api_create_secondary(attempt->api, attempt->zone, master);
+		if (*error == -EEXIST) /* made by somebody just now */
+			*error = pdns_api_zone(attempt->api, attempt->zone, zone);
+		else if (*error == 0)
+			return MADE;
+	}
+	if (*error < 0) {
+		explain(attempt, "cannot make the zone: %s", pdns_api_last_error(attempt->api));
+		return MADE_FAILED;
+	}
+	if (is_ours(attempt, zone))
+		return MADE;
+	if (!attempt->applier->options->adopt)
+		return MADE_CONFLICT;
+	*error = pdns_api_set_master(attempt->api, attempt->zone, master);
+	if (*error < 0)
+		explain(attempt, "cannot adopt the zone: %s", pdns_api_last_error(attempt->api));
+	return *error < 0 ? MADE_FAILED : MADE;
+}
+
+/* Has PowerDNS queue the transfer; a zone that it turns out not to know, or to know as another kind, is made known first. */
+static enum made ask_transfer(struct attempt *attempt, struct pdns_zone *zone, int *error)
+{
+	if (attempt->before.generation > 0 && attempt->before.state == ZONE_STATE_PRESENT && !(attempt->wishes & APPLY_FORCE)) {
+		*error = pdns_api_retrieve(attempt->api, attempt->zone);
+		if (*error == 0)
+			return MADE;
+		if (is_down(*error))
+			return MADE_FAILED;
+	}
+	enum made made = make_known(attempt, zone, error);
+	if (made != MADE)
+		return made;
+	*error = pdns_api_retrieve(attempt->api, attempt->zone);
+	if (*error < 0)
+		explain(attempt, "PowerDNS does not retrieve the zone: %s; pdns.conf needs secondary=yes (slave=yes)",
+		        pdns_api_last_error(attempt->api));
+	return *error < 0 ? MADE_FAILED : MADE;
+}
+
+/* What PowerDNS serves. */
+
+struct served {
+	struct zone_digest digest;
+	const struct zone_head *head;
+	bool began;
+};
+
+static int add_served(const struct record *record, void *userdata)
+{
+	struct served *served = userdata;
+	if (!served->began) {
+		uint32_t serial;
+		served->began = true;
+		if (record_soa_serial(record, &serial) < 0 || serial != served->head->facts.serial)
+			return OTHER_SERIAL;
+	}
+	return zone_digest_add(&served->digest, record);
+}
+
+/* 0: what PowerDNS serves is what was sent. OTHER_SERIAL, ERROR_BODY (same serial, other content), or why it cannot be told. */
+static int compare_served(struct attempt *attempt)
+{
+	struct axfr_source source = { .server = attempt->applier->options->secondary_dns,
+	                              .timeout_us = attempt->applier->options->apply_timeout };
+	struct served served = { .head = &attempt->head };
+	zone_digest_init(&served.digest);
+	struct axfr_failure failure;
+	int r = axfr_fetch(&source, attempt->zone, add_served, &served, &failure);
+	if (r < 0)
+		return r;
+	return memcmp(&served.digest, &attempt->head.facts.digest, sizeof(served.digest)) == 0 ? 0 : ERROR_BODY;
+}
+
+/*
+ * PowerDNS has fetched the zone and commits it. An AXFR reads past all its caches, so that asking early puts nothing old into
+ * them, and it compares the whole content, not just the serial.
+ */
+static int confirm(struct attempt *attempt)
+{
+	uint64_t deadline = clock_monotonic_us() + (uint64_t)attempt->applier->options->apply_timeout;
+	uint64_t delay = CONFIRM_FIRST_US;
+	int r;
+	for (;;) {
+		uint64_t began = clock_monotonic_us();
+		r = compare_served(attempt);
+		uint64_t now = clock_monotonic_us();
+		if (r == 0 || now >= deadline || gives_up(attempt))
+			return r;
+		delay = delay < now - began ? now - began : delay; /* a large zone is not compared all the time */
+		pause_us(attempt, delay);
+		delay = delay * 3 / 2 < CONFIRM_CEILING_US ? delay * 3 / 2 : CONFIRM_CEILING_US;
+	}
+}
+
+static int explain_confirm(struct attempt *attempt, int error)
+{
+	const char *server = attempt->applier->options->secondary_dns;
+	if (error == ERROR_BODY)
+		explain(attempt, "PowerDNS serves serial %u with other content than it was sent", attempt->head.facts.serial);
+	else if (error == OTHER_SERIAL)
+		explain(attempt, "PowerDNS fetched serial %u but does not serve it; see its log", attempt->head.facts.serial);
+	else if (error == ERROR_DNS_REFUSED)
+		explain(attempt, "PowerDNS at %s refuses us AXFR, which confirms what it serves: allow this host in allow-axfr-ips, "
+		        "leave disable-axfr off, and check secondary-dns", server);
+	else
+		explain(attempt, "cannot see what PowerDNS serves at %s: %s; check secondary-dns", server, error_text(error));
+	return error;
+}
+
+/* Offers the zone, has PowerDNS fetch it, and waits until it serves it. */
+static int transfer_in(struct attempt *attempt, struct transfer *transfer, struct pdns_zone *there, enum made *made)
+{
+	const struct applier *applier = attempt->applier;
+	uint64_t deadline = clock_monotonic_us() + (uint64_t)applier->options->apply_timeout;
+	int error = 0;
+	do {
+		*made = ask_transfer(attempt, there, &error);
+		if (*made != MADE)
+			return error < 0 ? error : ERROR_CONFLICT;
+		error = transfer_wait(applier->transfers, transfer, 0, ASK_AGAIN_US);
+	} while (error == -ETIMEDOUT && clock_monotonic_us() < deadline);
+	if (error < 0) {
+		explain(attempt, "PowerDNS did not fetch the zone from %s: %s; see its log, and check pdns-master and dns-listen",
+		        syncer_master(applier->options), error_text(error));
+		return ERROR_DNS;
+	}
+	error = confirm(attempt);
+	return error < 0 ? explain_confirm(attempt, error) : 0;
+}
+
+static enum apply_outcome apply_content(struct attempt *attempt)
+{
+	const struct applier *applier = attempt->applier;
+	struct transfer_offer offer = { .zone = attempt->zone, .facts = &attempt->head.facts, .body = attempt->body,
+	                                .soa = attempt->after.soa, .soa_size = attempt->after.soa_size };
+	struct transfer *transfer = NULL;
+	struct pdns_zone there;
+	enum made made = MADE;
+	int r = transfers_open(applier->transfers, &offer, &transfer);
+	if (r == 0)
+		r = transfer_in(attempt, transfer, &there, &made);
+	transfers_close(applier->transfers, transfer);
+	if (made == MADE_CONFLICT)
+		return conflict(attempt, &there);
+	if (r < 0)
+		return failed(attempt, is_down(r) && made != MADE_FAILED ? ERROR_DNS : r);
+	(void)pdns_api_flush(attempt->api, attempt->zone); /* PowerDNS flushed at its commit; this is for questions in flight then */
+	return applied(attempt);
+}
+
+static enum apply_outcome apply_deletion(struct attempt *attempt)
+{
+	struct pdns_zone there;
+	int r = pdns_api_zone(attempt->api, attempt->zone, &there);
+	if (r == 0 && !is_ours(attempt, &there)) {
+		if (attempt->before.generation == 0 || attempt->before.state == ZONE_STATE_DELETED)
+			return applied(attempt); /* never ours: nothing of ours is here, which is what the deletion wants */
+		return conflict(attempt, &there);
+	}
+	if (r == 0)
+		r = pdns_api_delete(attempt->api, attempt->zone);
+	if (r < 0 && r != -ENOENT) {
+		explain(attempt, "cannot delete the zone: %s", pdns_api_last_error(attempt->api));
+		return failed(attempt, r);
+	}
+	return applied(attempt);
+}
+
+/* Keeps the SOA and its RRSIGs, which the DNS server answers with long after the body is gone. */
+static int keep_soa(const struct record *record, void *userdata)
+{
+	struct book_entry *entry = userdata;
+	bool is_soa = record->type == RECORD_TYPE_SOA;
+	if (!is_soa && (record->type != RECORD_TYPE_RRSIG || record_rrsig_covers(record) != RECORD_TYPE_SOA))
+		return 0;
+	int size = dns_record_to_wire(record, entry->soa + entry->soa_size, BOOK_SOA_SIZE - entry->soa_size);
+	if (size > 0)
+		entry->soa_size += (uint32_t)size;
+	return size < 0 && is_soa ? size : 0; /* signatures that do not fit are left out: SOA checks then go by the serial alone */
+}
+
+/* Gets and checks the body; keeps it in the attempt. */
+static int fetch_body(const struct applier *applier, const struct zone_head *head, const struct bus_message *message,
+                      struct book_entry *entry, struct spool **ret)
+{
+	CLEANUP(spool) struct spool *body = NULL;
+	const struct syncer_options *options = applier->options;
+	int r = zone_store_body(applier->bus, options->daemon.prefix, head, message, options->daemon.state_dir,
+	                        (size_t)options->spool_memory, &body);
+	if (r < 0)
+		return r;
+	entry->soa_size = 0;
+	r = zone_body_read(body, &head->facts, keep_soa, entry);
+	if (r < 0)
+		return r;
+	*ret = TAKE(body);
+	return 0;
+}
+
+static bool is_refusal(int error)
+{
+	return error == ERROR_UNTRUSTED || error == ERROR_MALFORMED || error == ERROR_VERSION || error == ERROR_BODY ||
+	       error == ERROR_REPLAYED;
+}
+
+static enum apply_outcome refuse(struct attempt *attempt, int error, const char *what)
+{
+	explain(attempt, "%s: %s", what, error_text(error));
+	return note_failure(attempt, APPLIED_REFUSED);
+}
+
+/* A head that verified. Decides what it takes to follow it. */
+static enum apply_outcome follow_head(struct attempt *attempt, const struct bus_message *message)
+{
+	const struct zone_head *head = &attempt->head;
+	const struct book_entry *before = &attempt->before;
+	bool force = (attempt->wishes & APPLY_FORCE) != 0;
+	attempt->report->generation = head->generation;
+	attempt->report->serial = head->facts.serial;
+	attempt->report->state = head->state;
+	if (head->generation < before->generation)
+		return refuse(attempt, ERROR_REPLAYED, "head");
+	bool same_state = attempt->known && before->generation > 0 && before->state == head->state && before->result == APPLIED_OK;
+	bool same_content = same_state && memcmp(&before->digest, &head->facts.digest, sizeof(head->facts.digest)) == 0;
+	if (head->state == ZONE_STATE_DELETED)
+		return same_state && !force ? applied(attempt) : apply_deletion(attempt);
+	if (same_content && !force) {
+		attempt->after = *before; /* a new generation of what is served already */
+		return applied(attempt);
+	}
+	int r = fetch_body(attempt->applier, head, message, &attempt->after, &attempt->body);
+	if (is_refusal(r))
+		return refuse(attempt, r, "body");
+	if (r < 0) {
+		explain(attempt, "cannot read the body from the store: %s", error_text(r));
+		return APPLY_BUS_DOWN;
+	}
+	return apply_content(attempt);
+}
+
+/* Reads the head from the store or the message and verifies it. */
+static int read_head(struct attempt *attempt, const struct bus_message **message, struct bus_message **ret_owned)
+{
+	const struct applier *applier = attempt->applier;
+	const char *prefix = applier->options->daemon.prefix;
+	uint64_t sequence;
+	if (*message)
+		return zone_head_decode(*message, prefix, applier->trusted, &attempt->head);
+	int r = zone_store_head(applier->bus, prefix, applier->trusted, attempt->zone, &attempt->head, &sequence, ret_owned);
+	*message = *ret_owned;
+	return r;
+}
+
+enum apply_outcome apply_zone(const struct applier *applier, struct pdns_api *api, const char *zone, unsigned wishes,
+                              const struct bus_message *head, struct applied *ret_report)
+{
+	CLEANUP(message) struct bus_message *owned = NULL;
+	struct attempt *attempt = calloc(1, sizeof(*attempt)); /* too large for a worker's stack */
+	if (!attempt)
+		return APPLY_BUS_DOWN;
+	*attempt = (struct attempt){ .applier = applier, .api = api, .zone = zone, .wishes = wishes, .report = ret_report };
+	uint64_t began = clock_monotonic_us();
+	enum apply_outcome outcome = APPLY_ENDED;
+	snprintf(ret_report->zone, sizeof(ret_report->zone), "%s", zone);
+	ret_report->sequence = head ? bus_message_sequence(head) : 0;
+	attempt->known = applied_book_get(applier->book, zone, &attempt->before) == 0;
+	int r = read_head(attempt, &head, &owned);
+	if (r == 0)
+		outcome = follow_head(attempt, head);
+	else if (r == -ENOENT && attempt->known && attempt->before.generation > 0)
+		ret_report->result = APPLIED_OK, ret_report->generation = attempt->before.generation; /* the store knows nothing: nothing to do */
+	else if (r == -ENOENT)
+		ret_report->result = APPLIED_OK;
+	else if (is_refusal(r))
+		outcome = refuse(attempt, r, "head");
+	else {
+		explain(attempt, "cannot read the head from the store: %s", error_text(r));
+		outcome = APPLY_BUS_DOWN;
+	}
+	ret_report->took_us = clock_monotonic_us() - began;
+	ret_report->at_us = clock_realtime_us();
+	bool large = attempt->head.facts.size > LARGE_ZONE;
+	spool_free(attempt->body);
+	free(attempt);
+	if (large)
+		malloc_trim(0);
+	return outcome;
+}
+
+int apply_fetch(const char *zone, struct transfer **ret, void *userdata)
+{
+	const struct applier *applier = userdata;
+	CLEANUP(message) struct bus_message *message = NULL;
+	CLEANUP(spool) struct spool *body = NULL;
+	struct zone_head head;
+	uint64_t sequence;
+	struct book_entry before, entry = { 0 };
+	/* Only a zone of ours, and no other state of it than was applied: newer heads come in through apply_zone. */
+	if (applied_book_get(applier->book, zone, &before) < 0 || before.state != ZONE_STATE_PRESENT || before.generation == 0)
+		return -ENOENT;
+	int r = zone_store_head(applier->bus, applier->options->daemon.prefix, applier->trusted, zone, &head, &sequence, &message);
+	if (r < 0)
+		return r == -ENOENT ? ERROR_NO_STREAM : r;
+	if (head.state != ZONE_STATE_PRESENT || head.generation < before.generation)
+		return ERROR_REPLAYED;
+	r = fetch_body(applier, &head, message, &entry, &body);
+	if (r < 0)
+		return r;
+	struct transfer_offer offer = { .zone = zone, .facts = &head.facts, .body = body, .soa = entry.soa, .soa_size = entry.soa_size };
+	return transfer_new(&offer, ret);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include "common/bus.h"
+#include "common/keys.h"
+#include "common/pdns_api.h"
+#include "secondary-syncer/applied_book.h"
+#include "secondary-syncer/syncer_options.h"
+#include "secondary-syncer/transfers.h"
+/*
+ * Brings one zone of the zone store into the local PowerDNS: verify, make known, have it transferred, see that it is
+ * served as it was sent, note it down. Blocking; runs on a worker. One zone never runs twice at the same time.
+ */
+
+/* What all share; read-only once made. */
+struct applier {
+	struct bus *bus;
+	const struct syncer_options *options;
+	const struct trusted_keys *trusted;
+	struct applied_book *book;
+	struct transfers *transfers;
+	int (*stopping)(void *userdata); /* true: give up */
+	void *userdata;
+};
+
+enum apply_wish {
+	APPLY_FORCE = 1, /* even if the book says that it has been applied; the head is read from the store if no message came */
+};
+
+enum apply_outcome {
+	APPLY_ENDED,     /* the report tells how: applied, or refused for good */
+	APPLY_PDNS_DOWN, /* the local PowerDNS does not answer: keep what came and try again */
+	APPLY_BUS_DOWN,  /* the store cannot be read now: the same */
+	APPLY_RETRY,     /* this zone failed or conflicts; noted in the book; try it again later */
+};
+
+/*
+ * head: the newest message, or NULL to read it from the store. ret_report: what to publish; untouched for *_DOWN, but for
+ * its reason.
+ */
+enum apply_outcome apply_zone(const struct applier *applier, struct pdns_api *api, const char *zone, unsigned wishes,
+                              const struct bus_message *head, struct applied *ret_report);
+
+/* Fetches a zone for a transfer that the local PowerDNS began by itself. dns_server's fetch. userdata: the applier. */
+int apply_fetch(const char *zone, struct transfer **ret, void *applier);

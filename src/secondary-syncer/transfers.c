@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "secondary-syncer/transfers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <time.h>
+#include <uthash.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+
+struct transfer {
+	char zone[ZONE_NAME_SIZE];
+	struct zone_body_facts facts;
+	struct spool *body;
+	uint8_t soa[BOOK_SOA_SIZE];
+	uint32_t soa_size;
+	_Atomic int references;
+	_Atomic int finished;             /* times fetched */
+	_Atomic uint64_t last_progress_us; /* monotonic */
+	struct transfers *offered_in;     /* NULL: not on offer */
+	UT_hash_handle hh;
+};
+
+struct transfers {
+	pthread_mutex_t lock;
+	pthread_cond_t finished; /* some transfer was */
+	struct transfer *offers;
+	bool stopped;
+};
+
+int transfers_new(struct transfers **ret)
+{
+	struct transfers *transfers = calloc(1, sizeof(*transfers));
+	if (!transfers)
+		return -ENOMEM;
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&transfers->lock, NULL);
+	pthread_cond_init(&transfers->finished, &attributes);
+	pthread_condattr_destroy(&attributes);
+	*ret = transfers;
+	return 0;
+}
+
+void transfers_free(struct transfers *transfers)
+{
+	if (!transfers)
+		return;
+	pthread_cond_destroy(&transfers->finished);
+	pthread_mutex_destroy(&transfers->lock);
+	free(transfers);
+}
+
+void transfers_stop(struct transfers *transfers)
+{
+	pthread_mutex_lock(&transfers->lock);
+	transfers->stopped = true;
+	pthread_cond_broadcast(&transfers->finished);
+	pthread_mutex_unlock(&transfers->lock);
+}
+
+int transfer_new(const struct transfer_offer *offer, struct transfer **ret)
+{
+	if (offer->soa_size > BOOK_SOA_SIZE)
+		return -ENOSPC;
+	struct transfer *transfer = calloc(1, sizeof(*transfer));
+	if (!transfer)
+		return -ENOMEM;
+	snprintf(transfer->zone, sizeof(transfer->zone), "%s", offer->zone);
+	transfer->facts = *offer->facts;
+	transfer->body = spool_ref(offer->body);
+	memcpy(transfer->soa, offer->soa, offer->soa_size);
+	transfer->soa_size = offer->soa_size;
+	transfer->references = 1;
+	transfer->last_progress_us = clock_monotonic_us();
+	*ret = transfer;
+	return 0;
+}
+
+void transfer_unref(struct transfer *transfer)
+{
+	if (!transfer || --transfer->references > 0)
+		return;
+	spool_free(transfer->body);
+	free(transfer);
+}
+
+int transfers_open(struct transfers *transfers, const struct transfer_offer *offer, struct transfer **ret)
+{
+	struct transfer *transfer, *other;
+	int r = transfer_new(offer, &transfer);
+	if (r < 0)
+		return r;
+	transfer->offered_in = transfers;
+	transfer->references = 2; /* the table's and the caller's */
+	pthread_mutex_lock(&transfers->lock);
+	HASH_FIND_STR(transfers->offers, transfer->zone, other);
+	if (!other)
+		HASH_ADD_STR(transfers->offers, zone, transfer);
+	pthread_mutex_unlock(&transfers->lock);
+	if (other) {
+		transfer->references = 1;
+		transfer_unref(transfer);
+		return -EEXIST;
+	}
+	*ret = transfer;
+	return 0;
+}
+
+void transfers_close(struct transfers *transfers, struct transfer *transfer)
+{
+	if (!transfer)
+		return;
+	pthread_mutex_lock(&transfers->lock);
+	HASH_DEL(transfers->offers, transfer);
+	pthread_mutex_unlock(&transfers->lock);
+	transfer_unref(transfer); /* the table's */
+	transfer_unref(transfer);
+}
+
+struct transfer *transfers_find(struct transfers *transfers, const char *zone)
+{
+	struct transfer *transfer;
+	pthread_mutex_lock(&transfers->lock);
+	HASH_FIND_STR(transfers->offers, zone, transfer);
+	if (transfer)
+		transfer->references++;
+	pthread_mutex_unlock(&transfers->lock);
+	return transfer;
+}
+
+const struct zone_body_facts *transfer_facts(const struct transfer *transfer) { return &transfer->facts; }
+struct spool *transfer_body(const struct transfer *transfer) { return transfer->body; }
+
+const uint8_t *transfer_soa(const struct transfer *transfer, uint32_t *ret_size)
+{
+	*ret_size = transfer->soa_size;
+	return transfer->soa;
+}
+
+void transfer_progress(struct transfer *transfer) { transfer->last_progress_us = clock_monotonic_us(); }
+
+void transfer_finished(struct transfer *transfer)
+{
+	transfer_progress(transfer);
+	struct transfers *transfers = transfer->offered_in;
+	if (!transfers)
+		return;
+	pthread_mutex_lock(&transfers->lock);
+	transfer->finished++;
+	pthread_cond_broadcast(&transfers->finished);
+	pthread_mutex_unlock(&transfers->lock);
+}
+
+int transfer_wait(struct transfers *transfers, struct transfer *transfer, int before, int64_t timeout_us)
+{
+	int result = 0;
+	transfer_progress(transfer);
+	pthread_mutex_lock(&transfers->lock);
+	while (!transfers->stopped && transfer->finished <= before && result == 0) {
+		uint64_t until = transfer->last_progress_us + (uint64_t)timeout_us;
+		if (clock_monotonic_us() >= until) {
+			result = -ETIMEDOUT;
+			break;
+		}
+		struct timespec when = { .tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000 };
+		(void)pthread_cond_timedwait(&transfers->finished, &transfers->lock, &when);
+	}
+	if (transfer->finished > before)
+		result = transfer->finished;
+	else if (transfers->stopped)
+		result = -ECANCELED;
+	pthread_mutex_unlock(&transfers->lock);
+	return result;
+}
