@@ -82,6 +82,10 @@ static enum apply_outcome note_failure(struct attempt *attempt, enum applied_res
 
 static enum apply_outcome failed(struct attempt *attempt, int error)
 {
+	if (!is_down(error) && !gives_up(attempt)) {
+		int r = pdns_api_ping(attempt->api, NULL); /* whatever failed, it failed because PowerDNS went away */
+		error = is_down(r) ? r : error;
+	}
 	if (is_down(error) || gives_up(attempt)) {
 		explain(attempt, "the local PowerDNS does not answer: %s (%s)", error_text(error), pdns_api_last_error(attempt->api));
 		return APPLY_PDNS_DOWN;
@@ -238,7 +242,7 @@ static int explain_confirm(struct attempt *attempt, int error)
 		        "leave disable-axfr off, and check secondary-dns", server);
 	else
 		explain(attempt, "cannot see what PowerDNS serves at %s: %s; check secondary-dns", server, error_text(error));
-	return error;
+	return ERROR_DNS;
 }
 
 /* Offers the zone, has PowerDNS fetch it, and waits until it serves it. */
@@ -277,7 +281,7 @@ static enum apply_outcome apply_content(struct attempt *attempt)
 	if (made == MADE_CONFLICT)
 		return conflict(attempt, &there);
 	if (r < 0)
-		return failed(attempt, is_down(r) && made != MADE_FAILED ? ERROR_DNS : r);
+		return failed(attempt, r);
 	(void)pdns_api_flush(attempt->api, attempt->zone); /* PowerDNS flushed at its commit; this is for questions in flight then */
 	return applied(attempt);
 }

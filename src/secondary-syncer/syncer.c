@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "secondary-syncer/syncer.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <stdatomic.h>
+
+#include "common/ask.h"
+#include "common/axfr_client.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/log.h"
+#include "common/mailbox.h"
+#include "common/subject.h"
+#include "common/work.h"
+#include "common/zone_schedule.h"
+#include "secondary-syncer/answers.h"
+#include "secondary-syncer/apply.h"
+#include "secondary-syncer/dns_server.h"
+#include "secondary-syncer/local_check.h"
+#include "secondary-syncer/syncer_metrics.h"
+
+#define INPUTS_IN_HAND 64             /* between foreign threads and the loop */
+#define PULL_BATCH 64
+#define RETRY_US 100000
+#define RETRY_CEILING_US 2000000      /* while PowerDNS or the store is away */
+#define LATER_CEILING_US 300000000    /* for one zone that fails */
+#define PROGRESS_INTERVAL_US 10000000 /* tells JetStream that held heads are worked on; well below the consumer's ack_wait */
+
+enum powerdns_state { POWERDNS_UNKNOWN, POWERDNS_UP, POWERDNS_DOWN };
+
+struct syncer {
+	struct daemon *daemon;
+	const struct syncer_options *options;
+	struct applier applier;
+	struct trusted_keys *trusted;
+	struct applied_book *book;
+	struct transfers *transfers;
+	struct dns_server *dns;
+	struct zone_schedule *schedule;
+	struct work_pool *pool;
+	struct mailbox *inputs;
+	struct bus_pull *pull;
+	struct ask_server *asks;
+	sd_event_source *progress, *local_check;
+	enum powerdns_state powerdns;
+	bool checking;          /* a local check runs */
+	_Atomic bool stopping;
+	int pull_error;         /* pulling thread only: what was logged last */
+};
+
+/* What foreign threads put into the loop. */
+struct input {
+	struct bus_message *head; /* a head, or NULL: */
+	size_t count;             /* zones to apply again */
+	char (*zones)[ZONE_NAME_SIZE];
+};
+
+static void input_free(void *message)
+{
+	struct input *input = message;
+	bus_message_free(input->head);
+	free(input->zones);
+	free(input);
+}
+
+int syncer_check(const void *configuration, char **ret_reason)
+{
+	const struct syncer_options *options = configuration;
+	struct sockaddr_storage address;
+	unsigned size;
+	if (axfr_parse_address(options->dns_listen, &address, &size) < 0 ||
+	    axfr_parse_address(options->secondary_dns, &address, &size) < 0) {
+		*ret_reason = strdup("dns-listen and secondary-dns must be ADDRESS:PORT or [ADDRESS]:PORT");
+		return ERROR_MALFORMED;
+	}
+	(void)axfr_parse_address(options->dns_listen, &address, &size);
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
+	bool loopback = address.ss_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	if (!loopback) {
+		*ret_reason = strdup("dns-listen: must be a loopback address: whoever reaches it can read all zones");
+		return ERROR_MALFORMED;
+	}
+	struct trusted_keys *trusted = NULL;
+	int r = trusted_keys_load(options->trusted_keys, &trusted);
+	if (r < 0 && asprintf(ret_reason, "trusted-keys: %s: %s", options->trusted_keys, error_text(r)) < 0)
+		*ret_reason = NULL;
+	trusted_keys_free(trusted);
+	return r;
+}
+
+/* Workers: each has a connection to PowerDNS's API of its own. */
+
+static void *worker_start(void *userdata)
+{
+	const struct syncer *syncer = userdata;
+	const struct daemon_options *options = &syncer->options->daemon;
+	struct pdns_api *api = NULL;
+	if (pdns_api_new(options->pdns_api_url, options->pdns_api_key, options->pdns_api_timeout, &api) < 0)
+		abort(); /* out of memory at start: let systemd start us again */
+	return api;
+}
+
+static void worker_end(void *context) { pdns_api_free(context); }
+
+/* One zone on its way through a worker. */
+struct application {
+	struct work_job job; /* first */
+	struct syncer *syncer;
+	struct zone_run *run;
+	enum apply_outcome outcome;
+	struct applied report;
+};
+
+/* Only the newest head matters: what it replaced is never applied. */
+static const struct bus_message *newest_head(const struct zone_run *run)
+{
+	const struct bus_message *newest = NULL;
+	for (size_t i = 0; i < run->message_count; i++)
+		if (!newest || bus_message_sequence(run->messages[i]) > bus_message_sequence(newest))
+			newest = run->messages[i];
+	return newest;
+}
+
+static void application_run(struct work_job *job, void *context)
+{
+	struct application *application = (struct application *)job;
+	struct zone_run *run = application->run;
+	const struct applier *applier = &application->syncer->applier;
+	application->outcome = apply_zone(applier, context, run->zone, run->wishes, newest_head(run), &application->report);
+}
+
+static void publish_report(const struct syncer *syncer, const struct applied *report)
+{
+	char subject[SUBJECT_SIZE];
+	CLEANUP(free) char *json = NULL;
+	subject_applied(syncer->options->daemon.prefix, daemon_id(syncer->daemon), subject);
+	if (applied_encode(report, &json) == 0)
+		(void)bus_publish(daemon_bus(syncer->daemon), subject, json, strlen(json));
+}
+
+static void log_report(const struct applied *report, const struct zone_run *run)
+{
+	double ms = (double)(clock_monotonic_us() - run->started_us) / 1000;
+	switch (report->result) {
+	case APPLIED_OK:
+		if (report->state == ZONE_STATE_DELETED)
+			LOG_ZONE(LOG_NOTICE, report->zone, "deleted, generation %llu, %.1f ms", (unsigned long long)report->generation, ms);
+		else
+			LOG_FIELDS(LOG_INFO, (.zone = report->zone, .has_serial = true, .serial = report->serial),
+			           "applied, generation %llu, %.1f ms", (unsigned long long)report->generation, ms);
+		break;
+	case APPLIED_REFUSED:
+		LOG_ZONE(LOG_ERR, report->zone, "refused what the zone store holds (sequence %llu): %s",
+		         (unsigned long long)report->sequence, report->reason);
+		break;
+	default:
+		LOG_ZONE(run->attempt < 3 || run->attempt % 16 == 0 ? LOG_WARNING : LOG_DEBUG, report->zone,
+		         "not applied (try %u, will try again): %s", run->attempt + 1, report->reason);
+	}
+}
+
+static void count_report(const struct applied *report)
+{
+	static const enum syncer_metric metrics[] = { [APPLIED_OK] = METRIC_APPLIED, [APPLIED_FAILED] = METRIC_FAILED,
+	                                              [APPLIED_REFUSED] = METRIC_REFUSED, [APPLIED_CONFLICT] = METRIC_CONFLICTS };
+	COUNT(metrics[report->result]);
+}
+
+static void set_gauges(struct syncer *syncer)
+{
+	uint64_t zones, failing;
+	applied_book_counts(syncer->book, &zones, &failing);
+	metric_set(&syncer_metric_table[METRIC_ZONES], (int64_t)zones);
+	metric_set(&syncer_metric_table[METRIC_ZONES_FAILING], (int64_t)failing);
+	metric_set(&syncer_metric_table[METRIC_ZONES_WAITING], (int64_t)zone_schedule_waiting(syncer->schedule));
+	metric_set(&syncer_metric_table[METRIC_PDNS_UP], syncer->powerdns == POWERDNS_UP);
+}
+
+/* Says once that PowerDNS went or came; when it comes, everything that waited for it is tried at once. */
+static void note_powerdns(struct syncer *syncer, enum powerdns_state now, const char *why)
+{
+	if (syncer->powerdns == now)
+		return;
+	bool back = syncer->powerdns == POWERDNS_DOWN && now == POWERDNS_UP;
+	syncer->powerdns = now;
+	if (now == POWERDNS_DOWN) {
+		LOG(LOG_ERR, "%s; zones wait until it does (pdns-api-url is %s)", why, syncer->options->daemon.pdns_api_url);
+		daemon_status(syncer->daemon, "waiting for the local PowerDNS");
+	} else {
+		LOG(LOG_NOTICE, "the local PowerDNS answers");
+		daemon_status(syncer->daemon, "following the zone store");
+	}
+	if (back && zone_schedule_kick(syncer->schedule) < 0)
+		LOG(LOG_ERR, "cannot set a timer");
+	daemon_heartbeat_soon(syncer->daemon);
+}
+
+static void acknowledge(const struct syncer *syncer, const struct zone_run *run)
+{
+	for (size_t i = 0; i < run->message_count; i++)
+		(void)bus_ack(daemon_bus(syncer->daemon), run->messages[i]);
+}
+
+static void application_done(struct work_job *job, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	struct application *application = (struct application *)job;
+	struct zone_run *run = application->run;
+	const struct applied *report = &application->report;
+	enum zone_run_outcome outcome = ZONE_RUN_DONE;
+	unsigned wishes = 0;
+	if (application->outcome == APPLY_PDNS_DOWN || application->outcome == APPLY_BUS_DOWN) {
+		outcome = ZONE_RUN_AGAIN;
+		if (application->outcome == APPLY_PDNS_DOWN)
+			note_powerdns(syncer, POWERDNS_DOWN, report->reason);
+		LOG_ZONE(LOG_DEBUG, run->zone, "waits: %s", report->reason);
+	} else {
+		note_powerdns(syncer, POWERDNS_UP, "");
+		if (application->outcome == APPLY_RETRY) { /* noted in the book, so that it is tried again after a restart too */
+			outcome = ZONE_RUN_LATER;
+			wishes = APPLY_FORCE;
+		}
+		publish_report(syncer, report);
+		acknowledge(syncer, run);
+		count_report(report);
+		log_report(report, run);
+	}
+	if (zone_schedule_ended(syncer->schedule, run, outcome, wishes) < 0)
+		LOG(LOG_ERR, "cannot set a timer");
+	set_gauges(syncer);
+	if (zone_schedule_waiting(syncer->schedule) == 0)
+		daemon_heartbeat_soon(syncer->daemon);
+	free(application);
+}
+
+/* At the end: what did not run stays unacknowledged. */
+static void job_drop(struct work_job *job, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	if (job->run == application_run)
+		(void)zone_schedule_ended(syncer->schedule, ((struct application *)job)->run, ZONE_RUN_AGAIN, 0);
+	free(job);
+}
+
+static void start_run(struct zone_run *run, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	struct application *application = calloc(1, sizeof(*application));
+	if (!application) {
+		(void)zone_schedule_ended(syncer->schedule, run, ZONE_RUN_AGAIN, 0);
+		return;
+	}
+	application->job.run = application_run;
+	application->job.done = application_done;
+	application->syncer = syncer;
+	application->run = run;
+	work_submit(syncer->pool, &application->job);
+}
+
+/* The local check: does PowerDNS still have what was applied? */
+
+struct check_job {
+	struct work_job job; /* first */
+	struct syncer *syncer;
+	int error;
+	char reason[256];
+	size_t count, room;
+	char (*zones)[ZONE_NAME_SIZE];
+};
+
+static void check_differs(const char *zone, void *userdata)
+{
+	struct check_job *check = userdata;
+	if (check->count == check->room) {
+		size_t room = check->room ? check->room * 2 : 16;
+		void *grown = realloc(check->zones, room * sizeof(*check->zones));
+		if (!grown)
+			return; /* found by the next check */
+		check->zones = grown;
+		check->room = room;
+	}
+	snprintf(check->zones[check->count++], ZONE_NAME_SIZE, "%s", zone);
+}
+
+static void check_run(struct work_job *job, void *context)
+{
+	struct check_job *check = (struct check_job *)job;
+	check->error = local_check(context, check->syncer->book, syncer_master(check->syncer->options), check_differs, check);
+	if (check->error < 0)
+		snprintf(check->reason, sizeof(check->reason), "the local PowerDNS does not answer: %s (%s)", error_text(check->error),
+		         pdns_api_last_error(context));
+}
+
+static void repair(struct syncer *syncer, const char *zone)
+{
+	COUNT(METRIC_REPAIRS);
+	if (zone_schedule_add(syncer->schedule, zone, APPLY_FORCE, NULL, NULL) < 0)
+		LOG_ZONE(LOG_ERR, zone, "cannot schedule a repair");
+}
+
+static void check_done(struct work_job *job, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	struct check_job *check = (struct check_job *)job;
+	syncer->checking = false;
+	note_powerdns(syncer, check->error < 0 ? POWERDNS_DOWN : POWERDNS_UP, check->reason);
+	for (size_t i = 0; check->error == 0 && i < check->count; i++) {
+		LOG_ZONE(LOG_WARNING, check->zones[i], "the local PowerDNS does not have it as it was applied: applying it again");
+		repair(syncer, check->zones[i]);
+	}
+	set_gauges(syncer);
+	free(check->zones);
+	free(check);
+}
+
+static int on_local_check(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	/* While PowerDNS is away, look for it each second; zones in flight would look like differences, so wait for quiet. */
+	bool quiet = zone_schedule_waiting(syncer->schedule) == 0;
+	bool due = syncer->powerdns != POWERDNS_UP || quiet;
+	uint64_t next = syncer->powerdns == POWERDNS_UP && quiet ? (uint64_t)syncer->options->local_check_interval : 1000000;
+	struct check_job *check = due && !syncer->checking ? calloc(1, sizeof(*check)) : NULL;
+	if (check) {
+		check->job.run = check_run;
+		check->job.done = check_done;
+		check->syncer = syncer;
+		syncer->checking = true;
+		work_submit(syncer->pool, &check->job);
+	}
+	int r = sd_event_source_set_time(source, usec + next);
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* Zones that failed before the restart are tried again. */
+static int retry_failed(const char *zone, const struct book_entry *entry, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	return entry->result == APPLIED_OK ? 0 : zone_schedule_add(syncer->schedule, zone, APPLY_FORCE, NULL, NULL);
+}
+
+/* Inputs: from foreign threads through the mailbox into the loop. */
+
+static void input_in_loop(void *message, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	struct input *input = message;
+	for (size_t i = 0; i < input->count; i++)
+		repair(syncer, input->zones[i]);
+	if (input->head) {
+		char zone[ZONE_NAME_SIZE];
+		struct bus_message *head = TAKE(input->head);
+		COUNT(METRIC_HEADS);
+		if (subject_parse_zone(syncer->options->daemon.prefix, "zone", bus_message_subject(head), zone) < 0) {
+			COUNT(METRIC_REFUSED);
+			LOG(LOG_ERR, "dropped a head on %s, which names no zone", bus_message_subject(head));
+			(void)bus_ack(daemon_bus(syncer->daemon), head);
+			bus_message_free(head);
+		} else if (zone_schedule_add(syncer->schedule, zone, 0, NULL, head) < 0) {
+			LOG_ZONE(LOG_ERR, zone, "cannot schedule a head");
+		}
+	}
+	set_gauges(syncer);
+	input_free(input);
+}
+
+static int post_input(struct syncer *syncer, struct input *input)
+{
+	int r = mailbox_post(syncer->inputs, input);
+	if (r < 0)
+		input_free(input);
+	return r;
+}
+
+static void on_head(struct bus_message *message, void *userdata)
+{
+	struct input *input = calloc(1, sizeof(*input));
+	if (!input) { /* delivered again */
+		bus_message_free(message);
+		return;
+	}
+	input->head = message;
+	(void)post_input(userdata, input);
+}
+
+static void on_pull_problem(int error, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	if (error == syncer->pull_error)
+		return;
+	syncer->pull_error = error;
+	if (error == 0)
+		LOG(LOG_NOTICE, "following the zone store");
+	else if (error == ERROR_NO_STREAM)
+		LOG(LOG_WARNING, "not enrolled, or the zone store is not there yet; waiting. On the primary: pdns-distribute secondary add %s",
+		    daemon_id(syncer->daemon));
+	else if (error == ERROR_DENIED)
+		LOG(LOG_ERR, "NATS denies the right to read the zone store: see docs/wire.md for what a secondary needs");
+}
+
+/* Asks: answered on the asking thread out of the book; what is to be applied goes to the loop. */
+
+static json_t *answer_apply(struct syncer *syncer, const json_t *question)
+{
+	const json_t *zones = json_object_get(question, "zones");
+	size_t count = json_array_size(zones), used = 0;
+	struct input *input = calloc(1, sizeof(*input));
+	if (!input || count == 0 || !(input->zones = calloc(count, sizeof(*input->zones)))) {
+		free(input);
+		return count == 0 ? ask_error("zones: must be a list of names") : ask_error("out of memory");
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *text = json_string_value(json_array_get(zones, i));
+		used += text && zone_name_from_text(text, input->zones[used]) == 0;
+	}
+	input->count = used;
+	if (post_input(syncer, input) < 0)
+		return ask_error("ending");
+	return json_pack("{s:I}", "queued", (json_int_t)used);
+}
+
+static json_t *on_question(const char *verb, const json_t *question, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	if (strcmp(verb, "apply") == 0)
+		return answer_apply(syncer, question);
+	return answers_about_book(syncer->book, verb, question);
+}
+
+static void tell_progress(struct bus_message *message, void *userdata)
+{
+	const struct syncer *syncer = userdata;
+	(void)bus_ack_progress(daemon_bus(syncer->daemon), message);
+}
+
+static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct syncer *syncer = userdata;
+	zone_schedule_each_message(syncer->schedule, tell_progress, syncer);
+	int r = sd_event_source_set_time(source, usec + PROGRESS_INTERVAL_US);
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int is_stopping(void *userdata)
+{
+	const struct syncer *syncer = userdata;
+	return syncer->stopping;
+}
+
+/* What answers PowerDNS, before anything else starts: it may ask at once. */
+static int start_service(struct syncer *syncer)
+{
+	const struct syncer_options *options = syncer->options;
+	CLEANUP(free) char *folder = NULL;
+	if (asprintf(&folder, "%s/applied", options->daemon.state_dir) < 0)
+		return -ENOMEM;
+	int r = trusted_keys_load(options->trusted_keys, &syncer->trusted);
+	if (r == 0)
+		r = applied_book_open(folder, &syncer->book);
+	if (r == 0)
+		r = transfers_new(&syncer->transfers);
+	if (r < 0)
+		return r;
+	syncer->applier = (struct applier){ .bus = daemon_bus(syncer->daemon), .options = options, .trusted = syncer->trusted,
+	                                    .book = syncer->book, .transfers = syncer->transfers, .stopping = is_stopping,
+	                                    .userdata = syncer };
+	struct dns_server_options dns = { .listen = options->dns_listen, .book = syncer->book, .transfers = syncer->transfers,
+	                                  .fetch = apply_fetch, .userdata = &syncer->applier };
+	r = dns_server_start(&dns, &syncer->dns);
+	if (r < 0)
+		LOG(LOG_ERR, "cannot listen on %s (dns-listen): %s", options->dns_listen, error_text(r));
+	return r;
+}
+
+static int start_loop_parts(struct syncer *syncer)
+{
+	sd_event *loop = daemon_loop(syncer->daemon);
+	struct zone_schedule_options schedule = { .retry_us = RETRY_US, .retry_ceiling_us = RETRY_CEILING_US,
+	                                          .later_ceiling_us = LATER_CEILING_US, .start = start_run, .userdata = syncer };
+	int r = zone_schedule_new(loop, &schedule, &syncer->schedule);
+	if (r == 0)
+		r = work_pool_new(loop, (unsigned)syncer->options->workers, worker_start, worker_end, syncer, &syncer->pool);
+	if (r == 0)
+		r = mailbox_new(loop, INPUTS_IN_HAND, input_in_loop, syncer, &syncer->inputs);
+	if (r == 0)
+		r = sd_event_add_time_relative(loop, &syncer->progress, CLOCK_MONOTONIC, PROGRESS_INTERVAL_US, 0, on_progress, syncer);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &syncer->local_check, CLOCK_MONOTONIC, 0, 0, on_local_check, syncer);
+	return r < 0 ? r : applied_book_each(syncer->book, NULL, retry_failed, syncer);
+}
+
+static int start_bus_parts(struct syncer *syncer)
+{
+	const char *prefix = syncer->options->daemon.prefix, *id = daemon_id(syncer->daemon);
+	struct bus *bus = daemon_bus(syncer->daemon);
+	char stream[SUBJECT_SIZE], consumer[SUBJECT_SIZE];
+	int r = ask_serve(bus, prefix, "secondary-syncer", id, false, on_question, syncer, &syncer->asks);
+	if (r < 0)
+		return r;
+	subject_stream(prefix, STREAM_ZONES, stream);
+	subject_consumer(id, consumer);
+	return bus_pull_start(bus, stream, consumer, PULL_BATCH, on_head, on_pull_problem, syncer, &syncer->pull);
+}
+
+int syncer_start(struct daemon *daemon, const void *configuration, void **ret_state)
+{
+	struct syncer *syncer = calloc(1, sizeof(*syncer));
+	if (!syncer)
+		return -ENOMEM;
+	syncer->daemon = daemon;
+	syncer->options = configuration;
+	int r = start_service(syncer);
+	if (r == 0)
+		r = start_loop_parts(syncer);
+	if (r == 0)
+		r = start_bus_parts(syncer);
+	if (r < 0) {
+		LOG(LOG_ERR, "cannot start: %s", error_text(r));
+		syncer_stop(syncer);
+		return r;
+	}
+	set_gauges(syncer);
+	daemon_ready(daemon);
+	*ret_state = syncer;
+	return 0;
+}
+
+void syncer_stop(void *state)
+{
+	struct syncer *syncer = state;
+	if (!syncer)
+		return;
+	syncer->stopping = true;
+	if (syncer->transfers)
+		transfers_stop(syncer->transfers);
+	if (syncer->inputs)
+		mailbox_close(syncer->inputs);
+	bus_pull_stop(syncer->pull);
+	ask_server_stop(syncer->asks);
+	if (syncer->pool)
+		work_pool_stop(syncer->pool, job_drop);
+	mailbox_free(syncer->inputs, input_free);
+	dns_server_stop(syncer->dns);
+	sd_event_source_disable_unref(syncer->progress);
+	sd_event_source_disable_unref(syncer->local_check);
+	zone_schedule_free(syncer->schedule);
+	transfers_free(syncer->transfers);
+	applied_book_close(syncer->book);
+	trusted_keys_free(syncer->trusted);
+	free(syncer);
+}
+
+void syncer_heartbeat(void *state, void *json_object)
+{
+	struct syncer *syncer = state;
+	uint64_t zones, failing;
+	char root[SET_DIGEST_HEX_SIZE];
+	applied_book_counts(syncer->book, &zones, &failing);
+	applied_book_root_hex(syncer->book, root);
+	json_object_set_new(json_object, "zones", json_integer((json_int_t)zones));
+	json_object_set_new(json_object, "failing", json_integer((json_int_t)failing));
+	json_object_set_new(json_object, "working", json_integer((json_int_t)zone_schedule_waiting(syncer->schedule)));
+	json_object_set_new(json_object, "set_digest", json_string(root));
+	json_object_set_new(json_object, "pdns", json_string(syncer->powerdns == POWERDNS_UP ? "up" : "down"));
+}

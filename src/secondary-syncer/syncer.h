@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include "common/daemon.h"
+/*
+ * The secondary syncer at run time: heads in, zones in the local PowerDNS, confirmations out. See docs/architecture.md.
+ */
+int syncer_check(const void *configuration, char **ret_reason);
+int syncer_start(struct daemon *daemon, const void *configuration, void **ret_state);
+void syncer_stop(void *state);
+void syncer_heartbeat(void *state, void *json_object);
