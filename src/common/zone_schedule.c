@@ -79,6 +79,13 @@ void zone_schedule_free(struct zone_schedule *schedule)
 
 size_t zone_schedule_waiting(const struct zone_schedule *schedule) { return schedule->waiting; }
 
+bool zone_schedule_busy(const struct zone_schedule *schedule, const char *zone)
+{
+	struct zone_task *task;
+	HASH_FIND_STR(schedule->tasks, zone, task);
+	return task && (task->due || task->run);
+}
+
 void zone_schedule_each_message(struct zone_schedule *schedule, void (*visit)(struct bus_message *, void *), void *userdata)
 {
 	for (struct zone_task *task = schedule->tasks; task; task = task->hh.next) {

@@ -58,6 +58,7 @@ int zone_schedule_ended(struct zone_schedule *schedule, struct zone_run *run, en
 /* Tries all failed zones at once: what they failed for seems mended. */
 int zone_schedule_kick(struct zone_schedule *schedule);
 
+bool zone_schedule_busy(const struct zone_schedule *schedule, const char *zone); /* it runs or is to run */
 size_t zone_schedule_waiting(const struct zone_schedule *schedule); /* zones that run or are to run */
 /* Calls visit for every message held: to tell JetStream that it is being worked on. */
 void zone_schedule_each_message(struct zone_schedule *schedule, void (*visit)(struct bus_message *message, void *userdata), void *userdata);

@@ -310,6 +310,8 @@ static void check_done(struct work_job *job, void *userdata)
 	syncer->checking = false;
 	note_powerdns(syncer, check->error < 0 ? POWERDNS_DOWN : POWERDNS_UP, check->reason);
 	for (size_t i = 0; check->error == 0 && i < check->count; i++) {
+		if (zone_schedule_busy(syncer->schedule, check->zones[i]))
+			continue; /* differs because it is just being applied */
 		LOG_ZONE(LOG_WARNING, check->zones[i], "the local PowerDNS does not have it as it was applied: applying it again");
 		repair(syncer, check->zones[i]);
 	}
@@ -321,11 +323,9 @@ static void check_done(struct work_job *job, void *userdata)
 static int on_local_check(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct syncer *syncer = userdata;
-	/* While PowerDNS is away, look for it each second; zones in flight would look like differences, so wait for quiet. */
-	bool quiet = zone_schedule_waiting(syncer->schedule) == 0;
-	bool due = syncer->powerdns != POWERDNS_UP || quiet;
-	uint64_t next = syncer->powerdns == POWERDNS_UP && quiet ? (uint64_t)syncer->options->local_check_interval : 1000000;
-	struct check_job *check = due && !syncer->checking ? calloc(1, sizeof(*check)) : NULL;
+	/* While PowerDNS is away, look for it each second. */
+	uint64_t next = syncer->powerdns == POWERDNS_UP ? (uint64_t)syncer->options->local_check_interval : 1000000;
+	struct check_job *check = syncer->checking ? NULL : calloc(1, sizeof(*check));
 	if (check) {
 		check->job.run = check_run;
 		check->job.done = check_done;
