@@ -4,7 +4,8 @@
 #include <syslog.h>
 /*
  * Log lines with a closed set of fields. To journald natively when stderr is the journal (fields become
- * ZONE=, SERIAL=, SECONDARY=, REQUEST=, PEER=), else to stderr as "level: text zone=… serial=…".
+ * ZONE=, SERIAL=, SECONDARY=, REQUEST=, PEER=), else to stderr as "TIME PROGRAM: level: text zone=… serial=…".
+ * What is not printable ASCII is written as \xNN.
  * Any thread. Common modules do not log above debug: the caller that gives up logs, once.
  */
 struct log_fields {

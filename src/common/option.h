@@ -6,11 +6,11 @@
 #include <stdio.h>
 /*
  * Configuration: one table per program. The parser, --help, the sample file and the man page come from it.
- * Files hold "name = value" lines, comments with ; or #; no sections. A value is refused with file, line,
+ * Files hold "name = value" lines; a ; or # at the start of a line or after a blank begins a comment; no sections. A value is refused with file, line,
  * reason and allowed range.
  */
 enum option_type {
-	OPTION_STRING,   /* const char * */
+	OPTION_STRING,   /* const char *; NULL when not set or set to nothing */
 	OPTION_INTEGER,  /* int64_t, minimum to maximum */
 	OPTION_DURATION, /* int64_t microseconds; "500ms", "10s", "5min", "2h", "7d"; bounds in microseconds */
 	OPTION_SIZE,     /* int64_t bytes; "64K", "2M", "1G" */
@@ -29,7 +29,7 @@ enum option_flags {
 struct option {
 	const char *name;         /* "nats-url" */
 	enum option_type type;
-	int64_t minimum, maximum; /* for numbers */
+	int64_t minimum, maximum; /* for numbers; both 0: no bounds */
 	const char *default_text; /* as it would stand in a file; NULL for none */
 	const char *const *choices; /* NULL-terminated, for OPTION_CHOICE */
 	unsigned flags;
@@ -56,8 +56,9 @@ int option_set_text(const struct option *option, void *configuration, const char
 
 /*
  * Reads a file, then the *.conf files in the folder "<file>.d" by name. Option names that are in `others` but not
- * in `set` are passed over (a file that several programs share); names in neither are an error.
- * ret_reason: "FILE:LINE: NAME: why", malloc'ed. -ENOENT when the file itself is missing.
+ * in `set` are passed over (a file that several programs share); names in neither are an error. others may be NULL.
+ * ret_reason: "FILE:LINE: NAME: why", malloc'ed. -ENOENT (no reason) when the file itself is missing; the folder has
+ * been read even then.
  */
 int option_read_file(option_set set, option_set others, void *configuration, const char *file, char **ret_reason);
 
@@ -66,6 +67,9 @@ int option_check(option_set set, const void *configuration, char **ret_reason);
 
 /* Frees the strings and zeroes the struct. */
 void option_free(option_set set, void *configuration);
+
+/* A number, duration or size as it would stand in a file: "5min", "64K". Returns as snprintf. */
+int option_format_number(const struct option *option, int64_t value, char *text, size_t size);
 
 /* Writes the options with default and help, as a sample file, or as indented --help text. */
 void option_print_sample(option_set set, FILE *out);
