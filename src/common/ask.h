@@ -13,7 +13,7 @@ int ask(struct bus *bus, const char *prefix, const char *service, const char *id
         int64_t timeout_us, json_t **ret_answer, char **ret_reason);
 
 /* Serves one's own verbs: subscribes PREFIX.ask.<service>.<id>.* and, when `any` is true, PREFIX.ask.<service>.any.* as queue group.
-   on_question runs on a foreign thread; question may be an empty object, never NULL, borrowed; returns the answer (new reference) or NULL
+   on_question runs on a foreign thread (with `any` on two, also at the same time); question may be an empty object, never NULL, borrowed; returns the answer (new reference) or NULL
    for an unknown verb. */
 struct ask_server;
 int ask_serve(struct bus *bus, const char *prefix, const char *service, const char *id, bool any,

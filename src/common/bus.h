@@ -47,6 +47,8 @@ size_t bus_message_header_count(const struct bus_message *message, const char *n
 const char *bus_message_subject(const struct bus_message *message);
 const char *bus_message_reply(const struct bus_message *message); /* NULL: none */
 const void *bus_message_payload(const struct bus_message *message, size_t *ret_size);
+/* Size of the payload in the stream, also where only the headers came (bus_follow). */
+uint64_t bus_message_stored_size(const struct bus_message *message);
 /* Of a message that came from a stream: sequence in the stream (0 unknown), time stored (µs since the epoch), number of deliveries. */
 uint64_t bus_message_sequence(const struct bus_message *message);
 uint64_t bus_message_time_us(const struct bus_message *message);

@@ -6,6 +6,7 @@
 #include <nats/nats.h>
 #include "common/bus.h"
 #include "common/cleanup.h"
+#include "common/json_wire.h"
 /*
  * What the bus_*.c files share; nobody else includes it.
  *
@@ -91,7 +92,6 @@ int bus_api(struct bus *bus, const json_t *request, json_t **ret_answer, const c
 	__attribute__((format(printf, 4, 5)));
 /* Error of an API answer or of a publish acknowledgement, 0 if it is none. */
 int bus_api_error(const json_t *answer);
-DEFINE_CLEANUP(json, json_t *, json_decref)
 /* Of API answers: a member that counts something, 0 if absent. */
 uint64_t bus_json_number(const json_t *object, const char *name);
 /* A time as the server writes it, RFC 3339 in UTC with up to nine decimals; 0: malformed or NULL. */

@@ -9,6 +9,7 @@
 
 #define FOREVER_US INT64_C(3600000000)
 #define RETRY_US 250000
+#define DEAD_LINK_US 5000
 
 int bus_listener_init(struct bus_listener *listener, struct bus *bus)
 {
@@ -63,10 +64,12 @@ int bus_listener_open(struct bus_listener *listener, const char *subject, const 
 	while (!atomic_load(&listener->stopping)) {
 		struct bus_link *link = bus_link_wait(listener->bus, clock_monotonic_us() + FOREVER_US, &listener->stopping);
 
-		if (link)
-			return open_on(listener, link, subject, queue);
-		/* Without a link although nobody stops us, the bus itself is about to close. */
-		if (!bus_listener_sleep(listener, RETRY_US))
+		int r = link ? open_on(listener, link, subject, queue) : ERROR_DISCONNECTED;
+
+		if (r != ERROR_DISCONNECTED)
+			return r;
+		/* The link has ended and the keeper is about to notice, or the bus itself is closing. */
+		if (!bus_listener_sleep(listener, DEAD_LINK_US))
 			break;
 	}
 	return -ECANCELED;

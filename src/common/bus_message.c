@@ -234,6 +234,18 @@ const void *bus_message_payload(const struct bus_message *message, size_t *ret_s
 	return natsMsg_GetData(message->message);
 }
 
+uint64_t bus_message_stored_size(const struct bus_message *message)
+{
+	size_t size, count;
+	uint64_t stored;
+
+	(void)bus_message_payload(message, &size);
+
+	const char *text = size == 0 ? last_header(message, "Nats-Msg-Size", &count) : NULL;
+
+	return text && parse_number(text, strlen(text), &stored) ? stored : size;
+}
+
 uint64_t bus_message_sequence(const struct bus_message *message)
 {
 	return message->sequence;

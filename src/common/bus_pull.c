@@ -10,7 +10,7 @@
 #include "common/error.h"
 
 #define BACKOFF_BASE_US 100000
-#define BACKOFF_CEILING_US 5000000
+#define BACKOFF_CEILING_US 2000000
 
 struct bus_pull {
 	struct bus_listener listener;

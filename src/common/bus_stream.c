@@ -22,6 +22,9 @@ int bus_stream_last(struct bus *bus, const char *stream, const char *subject, st
 
 	int r = bus_request(bus, request, NULL, 0, bus->timeout_us, &message);
 
+	/* Nobody answers for a stream that does not exist. (Who may not ask for streams keeps the timeout.) */
+	if (r == -ETIMEDOUT && bus_api(bus, NULL, NULL, "$JS.API.STREAM.INFO.%s", stream) == ERROR_NO_STREAM)
+		return ERROR_NO_STREAM;
 	if (r < 0)
 		return r == ERROR_NO_RESPONDER ? ERROR_NO_STREAM : r;
 

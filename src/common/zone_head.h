@@ -15,6 +15,7 @@
  */
 #define ZONE_HEAD_BODY_ID_SIZE 64
 #define ZONE_HEAD_MAX_CHUNKS 100000u
+#define ZONE_HEAD_NUMBER_MAX (UINT64_C(1) << 62) /* of a generation and of every other count */
 enum zone_state { ZONE_STATE_PRESENT, ZONE_STATE_DELETED };
 enum zone_body_place { ZONE_BODY_NONE, ZONE_BODY_INLINE, ZONE_BODY_CHUNKS };
 
