@@ -27,5 +27,8 @@ void work_submit(struct work_pool *pool, struct work_job *job);
 /* True once work_pool_stop was called: long jobs look at it and give up. Any thread. */
 int work_stopping(const struct work_pool *pool);
 
-/* Lets running jobs end, runs `done` for every finished and never-run job (run was not called: see job->run use), frees all. Loop thread. */
+/*
+ * Lets running jobs end, runs `done` for every finished job and `drop` for every job that never ran (`done` if drop is
+ * NULL; neither may submit it again then), frees all. Loop thread. NULL accepted.
+ */
 void work_pool_stop(struct work_pool *pool, void (*drop)(struct work_job *job, void *userdata));
