@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api-proxy/route.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+#include "common/cleanup.h"
+#include "common/error.h"
+
+struct route {
+	const char *pattern;
+	enum route_source source;
+	struct { const char *method; enum zone_change change; } changes[3];
+};
+
+/*
+ * The first pattern that fits decides, as in PowerDNS, whatever the method: <name> reaches to the next slash, at the
+ * end of a pattern it takes the rest, slashes included ("zones/0/26.2.0.192.in-addr.arpa" is a zone). So the routes without
+ * an effect stand here too: they must not be taken for a zone of that name.
+ */
+static const struct route routes[] = {
+	/* What was queued by axfr-retrieve comes later, if at all: a look, not a known change. */
+	{ "/api/v1/servers/<server>/zones/<zone>/axfr-retrieve", ROUTE_PATH, { { "PUT", ZONE_CHECK } } },
+	{ "/api/v1/servers/<server>/zones/<zone>/cryptokeys/<key>", ROUTE_PATH, { { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_CHANGED }, { "POST", ZONE_CHANGED } } },
+	{ "/api/v1/servers/<server>/zones/<zone>/cryptokeys", ROUTE_PATH, { { "POST", ZONE_CHANGED } } },
+	{ "/api/v1/servers/<server>/zones/<zone>/export", ROUTE_NONE, { { NULL } } },
+	{ "/api/v1/servers/<server>/zones/<zone>/metadata/<kind>", ROUTE_PATH, { { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_CHANGED }, { "POST", ZONE_CHANGED } } },
+	{ "/api/v1/servers/<server>/zones/<zone>/metadata", ROUTE_PATH, { { "POST", ZONE_CHANGED } } },
+	{ "/api/v1/servers/<server>/zones/<zone>/notify", ROUTE_NONE, { { NULL } } },
+	{ "/api/v1/servers/<server>/zones/<zone>/rectify", ROUTE_PATH, { { "PUT", ZONE_CHANGED } } },
+	{ "/api/v1/servers/<server>/zones/<zone>", ROUTE_PATH, { { "PATCH", ZONE_CHANGED }, { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_DELETED } } },
+	{ "/api/v1/servers/<server>/zones", ROUTE_BODY, { { "POST", ZONE_CREATED } } },
+};
+
+/* The path within a request-target: without query, and without "http://host" of the absolute form, which PowerDNS takes too. */
+static void find_path(const char *target, const char **ret_path, size_t *ret_size)
+{
+	const char *path = target;
+	const char *scheme_end = strstr(target, "://");
+	if (*path != '/' && scheme_end)
+		path = scheme_end + 3 + strcspn(scheme_end + 3, "/?");
+	*ret_path = path;
+	*ret_size = strcspn(path, "?");
+}
+
+/* Matches all of the path; *ret_id is where <zone> lies in it. */
+static bool match(const char *pattern, const char *path, size_t size, const char **ret_id, size_t *ret_id_size)
+{
+	const char *end = path + size;
+	while (*pattern) {
+		if (*pattern != '<') {
+			if (path == end || *path++ != *pattern++)
+				return false;
+			continue;
+		}
+		bool is_zone = strncmp(pattern, "<zone>", 6) == 0;
+		pattern = strchr(pattern, '>') + 1;
+		const char *stop = *pattern ? memchr(path, *pattern, (size_t)(end - path)) : end;
+		if (!stop)
+			return false;
+		if (is_zone) {
+			*ret_id = path;
+			*ret_id_size = (size_t)(stop - path);
+		}
+		path = stop;
+	}
+	return path == end;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+/*
+ * PowerDNS decodes an id again and again until no percent-encoding is left ("%25252e" is a dot), so must we.
+ * An octet that completes an encoding begun before it is taken together with it at once: one pass suffices.
+ */
+static int decode_id(const char *id, size_t size, char ret[ZONE_ID_SIZE])
+{
+	char text[ZONE_ID_SIZE];
+	size_t length = 0;
+	for (size_t i = 0; i < size; i++) {
+		if (length + 1 >= sizeof(text))
+			return ERROR_MALFORMED;
+		text[length++] = id[i];
+		while (length >= 3 && text[length - 3] == '%' && hex_value(text[length - 2]) >= 0 && hex_value(text[length - 1]) >= 0) {
+			text[length - 3] = (char)(hex_value(text[length - 2]) << 4 | hex_value(text[length - 1]));
+			length -= 2;
+		}
+	}
+	if (memchr(text, '\0', length))
+		return ERROR_MALFORMED;
+	memcpy(ret, text, length);
+	ret[length] = '\0';
+	return 0;
+}
+
+void route_find(const char *method, const char *target, struct route_effect *ret)
+{
+	const char *path, *id = NULL;
+	size_t size, id_size = 0;
+	*ret = (struct route_effect){ .source = ROUTE_NONE };
+	find_path(target, &path, &size);
+
+	const struct route *route = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(routes) && !route; i++) {
+		if (match(routes[i].pattern, path, size, &id, &id_size))
+			route = &routes[i];
+	}
+	for (size_t i = 0; route && i < ARRAY_SIZE(route->changes) && route->changes[i].method; i++) {
+		if (strcasecmp(route->changes[i].method, method) == 0) {
+			ret->source = route->source;
+			ret->change = route->changes[i].change;
+		}
+	}
+	char text[ZONE_ID_SIZE];
+	if (ret->source == ROUTE_PATH && decode_id(id, id_size, text) == 0)
+		(void)zone_name_from_api_id(text, ret->zone);
+}
+
+int route_zone_of_json(const void *json, size_t size, char ret_zone[ZONE_NAME_SIZE])
+{
+	/* A name with \u0000 must not pass for its first half: without JSON_ALLOW_NUL jansson refuses it, as PowerDNS does. */
+	json_t *object = json_loadb(json, size, 0, NULL);
+	const char *name = json_string_value(json_object_get(object, "name"));
+	int result = name ? zone_name_from_text(name, ret_zone) : ERROR_MALFORMED;
+	json_decref(object);
+	return result;
+}
