@@ -143,6 +143,26 @@ int durable_delete(struct durable *map, const void *key, size_t key_size)
 	return translate(code);
 }
 
+int durable_write(struct durable *map, const struct durable_change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!key_is_valid(changes[i].key_size) || changes[i].value_size > VALUE_MAX)
+			return -EINVAL;
+	}
+	CLEANUP(abort) MDB_txn *transaction = NULL;
+	int code = mdb_txn_begin(map->env, NULL, 0, &transaction);
+	for (size_t i = 0; i < count && code == MDB_SUCCESS; i++) {
+		MDB_val k = { .mv_size = changes[i].key_size, .mv_data = (void *)changes[i].key };
+		MDB_val v = { .mv_size = changes[i].value_size, .mv_data = (void *)changes[i].value };
+		code = v.mv_data ? mdb_put(transaction, map->dbi, &k, &v, 0) : mdb_del(transaction, map->dbi, &k, NULL);
+		if (code == MDB_NOTFOUND)
+			code = MDB_SUCCESS;
+	}
+	if (code == MDB_SUCCESS)
+		code = mdb_txn_commit(TAKE(transaction));
+	return translate(code);
+}
+
 int64_t durable_count(struct durable *map)
 {
 	CLEANUP(abort) MDB_txn *transaction = NULL;

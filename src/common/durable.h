@@ -18,6 +18,9 @@ int durable_put(struct durable *map, const void *key, size_t key_size, const voi
 /* ret_value malloc'ed with a NUL after its end. -ENOENT when absent. */
 int durable_get(struct durable *map, const void *key, size_t key_size, void **ret_value, size_t *ret_size);
 int durable_delete(struct durable *map, const void *key, size_t key_size); /* 0 also when absent */
+/* Several puts and deletes (value NULL) in one transaction, in order: all of them or none. */
+struct durable_change { const void *key; size_t key_size; const void *value; size_t value_size; };
+int durable_write(struct durable *map, const struct durable_change *changes, size_t count);
 /* Number of entries, or negative. */
 int64_t durable_count(struct durable *map);
 
