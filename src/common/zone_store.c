@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common/zone_store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/spool.h"
+#include "common/subject.h"
+
+/* Room that headers, subject and protocol take in a message of the largest size. */
+#define HEADER_ROOM 8192
+#define ACK_WAIT_US (60 * INT64_C(1000000))
+#define ACK_PENDING 10000
+
+DEFINE_CLEANUP(message, struct bus_message *, bus_message_free)
+DEFINE_CLEANUP(spool, struct spool *, spool_free)
+
+static int ensure_stream(struct bus *bus, const char *prefix, enum subject_stream which, const char *kind, int replicas)
+{
+	char name[SUBJECT_SIZE], subject[SUBJECT_SIZE];
+
+	subject_stream(prefix, which, name);
+	snprintf(subject, sizeof(subject), "%s.%s.>", prefix, kind);
+
+	/* One message a subject also for the chunks: storing one again after an answer got lost changes nothing. */
+	struct bus_stream_options options = {
+		.name = name, .subjects = { subject }, .max_messages_per_subject = 1, .replicas = replicas,
+	};
+
+	return bus_stream_ensure(bus, &options, NULL);
+}
+
+int zone_store_ensure(struct bus *bus, const char *prefix, int replicas)
+{
+	char events[SUBJECT_SIZE], bucket[SUBJECT_SIZE], filter[SUBJECT_SIZE];
+	int r = ensure_stream(bus, prefix, STREAM_EVENTS, "event", replicas);
+
+	r = r < 0 ? r : ensure_stream(bus, prefix, STREAM_ZONES, "zone", replicas);
+	r = r < 0 ? r : ensure_stream(bus, prefix, STREAM_BODIES, "body", replicas);
+	if (r < 0)
+		return r;
+	subject_stream(prefix, BUCKET_STATE, bucket);
+	r = bus_kv_ensure(bus, bucket, NULL);
+	if (r < 0)
+		return r;
+	subject_stream(prefix, STREAM_EVENTS, events);
+	snprintf(filter, sizeof(filter), "%s.event.>", prefix);
+
+	struct bus_consumer_options consumer = {
+		.stream = events, .name = SUBJECT_PROVIDER_CONSUMER, .filter = filter,
+		.ack_wait_us = ACK_WAIT_US, .max_ack_pending = ACK_PENDING,
+	};
+
+	return bus_consumer_ensure(bus, &consumer, NULL);
+}
+
+int zone_store_head(struct bus *bus, const char *prefix, const struct trusted_keys *keys, const char *zone,
+                    struct zone_head *ret_head, uint64_t *ret_sequence, struct bus_message **ret_message)
+{
+	char stream[SUBJECT_SIZE], subject[SUBJECT_SIZE];
+	CLEANUP(message) struct bus_message *message = NULL;
+	int r = subject_zone(prefix, zone, subject);
+
+	if (r < 0)
+		return r;
+	subject_stream(prefix, STREAM_ZONES, stream);
+	r = bus_stream_last(bus, stream, subject, &message);
+	if (r == -ENOENT)
+		*ret_sequence = 0;
+	if (r < 0)
+		return r;
+	*ret_sequence = bus_message_sequence(message);
+	/* The server's word on whose message this is does not count for more than the signature's. */
+	if (strcmp(bus_message_subject(message), subject) != 0)
+		return ERROR_MALFORMED;
+	r = zone_head_decode(message, prefix, keys, ret_head);
+	if (r == 0 && ret_message)
+		*ret_message = TAKE(message);
+	return r;
+}
+
+static uint64_t largest_payload(struct bus *bus, uint64_t wanted)
+{
+	int64_t limit = bus_max_payload(bus) - HEADER_ROOM;
+
+	/* A server that takes less than this is of no use, but must not make us loop. */
+	if (limit < HEADER_ROOM)
+		limit = HEADER_ROOM;
+	return wanted < (uint64_t)limit ? wanted : (uint64_t)limit;
+}
+
+/* Unique, and telling when it was made: that is how the sweep knows a body that is only just being written. */
+static void make_body_id(uint64_t generation, char ret[ZONE_HEAD_BODY_ID_SIZE])
+{
+	uint64_t random;
+
+	randombytes_buf(&random, sizeof(random));
+	snprintf(ret, ZONE_HEAD_BODY_ID_SIZE, "%" PRIx64 "-%016" PRIx64, generation, random);
+}
+
+static int read_fully(struct spool *spool, uint64_t offset, uint8_t *buffer, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		int64_t n = spool_read(spool, offset + done, buffer + done, size - done);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : ERROR_BODY;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int put_chunks(struct bus *bus, const char *prefix, const struct zone_head *head, struct spool *body, size_t chunk_size)
+{
+	CLEANUP(free) uint8_t *buffer = malloc(chunk_size);
+	char subject[SUBJECT_SIZE], message_id[SUBJECT_SIZE];
+
+	if (!buffer)
+		return -ENOMEM;
+	for (unsigned i = 0; i < head->chunks; i++) {
+		CLEANUP(message) struct bus_message *message = NULL;
+		uint64_t offset = (uint64_t)i * chunk_size, left = head->encoded_size - offset;
+		size_t size = left < chunk_size ? (size_t)left : chunk_size;
+
+		subject_body(prefix, head->body_id, i, subject);
+		snprintf(message_id, sizeof(message_id), "%s.%u", head->body_id, i);
+
+		int r = read_fully(body, offset, buffer, size);
+
+		r = r < 0 ? r : bus_message_new(subject, buffer, size, &message);
+		r = r < 0 ? r : bus_store(bus, message, message_id, BUS_ANY, NULL);
+		/* Once more: one lost answer is no reason to begin a large body all over again. */
+		if (r == -ETIMEDOUT)
+			r = bus_store(bus, message, message_id, BUS_ANY, NULL);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int put_head(struct bus *bus, const char *prefix, const struct signing_key *key, const struct zone_head *head,
+                    struct spool *body, uint64_t expected_last, uint64_t *ret_sequence)
+{
+	char message_id[ZONE_HEAD_BODY_ID_SIZE];
+	size_t size = head->place == ZONE_BODY_INLINE ? (size_t)head->encoded_size : 0;
+	CLEANUP(free) uint8_t *payload = size > 0 ? malloc(size) : NULL;
+	CLEANUP(message) struct bus_message *message = NULL;
+	int r = size > 0 && !payload ? -ENOMEM : 0;
+
+	if (r == 0 && size > 0)
+		r = read_fully(body, 0, payload, size);
+	r = r < 0 ? r : zone_head_encode(head, prefix, key, payload, size, &message);
+	if (r < 0)
+		return r;
+	/* When just the answer was lost, the second try is told that the first one got in, whatever the expectation says. */
+	make_body_id(head->generation, message_id);
+	r = bus_store(bus, message, message_id, expected_last, ret_sequence);
+	return r == -ETIMEDOUT ? bus_store(bus, message, message_id, expected_last, ret_sequence) : r;
+}
+
+int zone_store_put(struct bus *bus, const char *prefix, const struct signing_key *key, struct zone_head *head,
+                   struct spool *body, uint64_t expected_last, uint64_t *ret_sequence)
+{
+	size_t chunk_size = (size_t)largest_payload(bus, ZONE_STORE_CHUNK_SIZE);
+	struct zone_head filled = *head;
+	int r = 0;
+
+	filled.place = ZONE_BODY_NONE;
+	filled.body_id[0] = '\0';
+	filled.chunks = 0;
+	filled.encoded_size = body ? spool_size(body) : 0;
+	if (body && filled.encoded_size <= largest_payload(bus, ZONE_STORE_INLINE_LIMIT)) {
+		filled.place = ZONE_BODY_INLINE;
+	} else if (body) {
+		uint64_t chunks = (filled.encoded_size + chunk_size - 1) / chunk_size;
+
+		if (chunks > ZONE_HEAD_MAX_CHUNKS)
+			return -EMSGSIZE;
+		filled.place = ZONE_BODY_CHUNKS;
+		filled.chunks = (unsigned)chunks;
+		make_body_id(filled.generation, filled.body_id);
+		r = put_chunks(bus, prefix, &filled, body, chunk_size);
+	}
+	r = r < 0 ? r : put_head(bus, prefix, key, &filled, body, expected_last, ret_sequence);
+	if (r < 0) {
+		/* After a timeout or a lost connection the head may be in all the same; then the sweep decides. */
+		if (filled.place == ZONE_BODY_CHUNKS && r != -ETIMEDOUT && r != ERROR_DISCONNECTED)
+			(void)zone_store_drop_body(bus, prefix, filled.body_id);
+		return r;
+	}
+	*head = filled;
+	return 0;
+}
+
+int zone_store_drop_body(struct bus *bus, const char *prefix, const char *body_id)
+{
+	char stream[SUBJECT_SIZE], subjects[SUBJECT_SIZE];
+
+	subject_stream(prefix, STREAM_BODIES, stream);
+	subject_bodies(prefix, body_id, subjects);
+	return bus_stream_purge_subject(bus, stream, subjects);
+}
+
+static int append_chunk(struct bus *bus, const char *stream, const char *subject, uint64_t left, struct spool *spool)
+{
+	CLEANUP(message) struct bus_message *message = NULL;
+	size_t size;
+	int r = bus_stream_last(bus, stream, subject, &message);
+
+	if (r == -ETIMEDOUT)
+		r = bus_stream_last(bus, stream, subject, &message);
+	if (r < 0)
+		return r == -ENOENT ? ERROR_BODY : r;
+
+	const void *payload = bus_message_payload(message, &size);
+
+	if (size == 0 || size > left)
+		return ERROR_BODY;
+	return spool_write(spool, payload, size);
+}
+
+int zone_store_body(struct bus *bus, const char *prefix, const struct zone_head *head, const struct bus_message *message,
+                    const char *folder, size_t memory_limit, struct spool **ret)
+{
+	CLEANUP(spool) struct spool *spool = NULL;
+	char stream[SUBJECT_SIZE], subject[SUBJECT_SIZE];
+	size_t size = 0;
+	const void *payload = message ? bus_message_payload(message, &size) : NULL;
+
+	if (head->place == ZONE_BODY_NONE || (head->place == ZONE_BODY_INLINE && size != head->encoded_size))
+		return ERROR_BODY;
+
+	int r = spool_new(folder, memory_limit, &spool);
+
+	if (r == 0 && head->place == ZONE_BODY_INLINE)
+		r = spool_write(spool, payload, size);
+	subject_stream(prefix, STREAM_BODIES, stream);
+	for (unsigned i = 0; r == 0 && head->place == ZONE_BODY_CHUNKS && i < head->chunks; i++) {
+		subject_body(prefix, head->body_id, i, subject);
+		r = append_chunk(bus, stream, subject, head->encoded_size - spool_size(spool), spool);
+	}
+	r = r < 0 ? r : spool_finish(spool);
+	if (r < 0)
+		return r;
+	if (spool_size(spool) != head->encoded_size)
+		return ERROR_BODY;
+	*ret = TAKE(spool);
+	return 0;
+}
