@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -75,12 +76,17 @@ int bus_message_wrap(natsMsg *message, struct bus_message **ret)
 	return 0;
 }
 
+/* The library's garbage collector must be there before the first message goes, connection or not. */
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static void library_open(void) { (void)nats_Open(-1); }
+
 int bus_message_new(const char *subject, const void *payload, size_t size, struct bus_message **ret)
 {
 	natsMsg *message = NULL;
 
 	if (size > INT_MAX)
 		return -EMSGSIZE;
+	pthread_once(&library_once, library_open);
 
 	natsStatus status = natsMsg_Create(&message, subject, NULL, payload, (int)size);
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The book keeps what was applied over a restart, and its set digest follows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "common/cleanup.h"
+#include "secondary-syncer/applied_book.h"
+
+static char folder[64];
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/test-applied_book-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	char path[128];
+	for (const char *const *name = (const char *const[]){ "data.mdb", "lock.mdb", NULL }; *name; name++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, *name);
+		unlink(path);
+	}
+	return rmdir(folder);
+}
+
+static struct applied_book *book_open(void)
+{
+	struct applied_book *book;
+	assert_int_equal(applied_book_open(folder, &book), 0);
+	return book;
+}
+
+static struct book_entry entry_of(uint64_t generation, enum zone_state state)
+{
+	struct book_entry entry = { .state = state, .generation = generation, .serial = 7, .result = APPLIED_OK };
+	memset(entry.digest.sum, (int)generation, sizeof(entry.digest.sum));
+	entry.soa_size = 3;
+	memcpy(entry.soa, "soa", 3);
+	return entry;
+}
+
+static void entries_survive_and_digest_is_rebuilt(void **state)
+{
+	(void)state;
+	char before[SET_DIGEST_HEX_SIZE], after[SET_DIGEST_HEX_SIZE];
+	struct book_entry entry = entry_of(5, ZONE_STATE_PRESENT), got;
+	struct applied_book *book = book_open();
+	assert_int_equal(applied_book_get(book, "example.org.", &got), -ENOENT);
+	assert_int_equal(applied_book_put(book, "example.org.", &entry), 0);
+	assert_int_equal(applied_book_put(book, ".", &entry), 0);
+	applied_book_root_hex(book, before);
+	applied_book_close(book);
+
+	book = book_open();
+	applied_book_root_hex(book, after);
+	assert_string_equal(before, after);
+	assert_int_equal(applied_book_get(book, "example.org.", &got), 0);
+	assert_int_equal(got.generation, 5);
+	assert_int_equal(got.soa_size, 3);
+	assert_memory_equal(got.soa, "soa", 3);
+	applied_book_close(book);
+}
+
+static void only_present_zones_count(void **state)
+{
+	(void)state;
+	char empty[SET_DIGEST_HEX_SIZE], now[SET_DIGEST_HEX_SIZE];
+	uint64_t zones, failing;
+	struct applied_book *book = book_open();
+	applied_book_root_hex(book, empty);
+	struct book_entry entry = entry_of(5, ZONE_STATE_PRESENT);
+	applied_book_put(book, "a.", &entry);
+	entry.result = APPLIED_REFUSED;
+	applied_book_put(book, "a.", &entry);
+	applied_book_counts(book, &zones, &failing);
+	assert_int_equal(zones, 1);
+	assert_int_equal(failing, 1);
+	entry = entry_of(6, ZONE_STATE_DELETED);
+	applied_book_put(book, "a.", &entry);
+	applied_book_counts(book, &zones, &failing);
+	assert_int_equal(zones, 0);
+	assert_int_equal(failing, 0);
+	applied_book_root_hex(book, now);
+	assert_string_equal(empty, now);
+	applied_book_close(book);
+}
+
+static int count_zone(const char *zone, const struct book_entry *entry, void *userdata)
+{
+	(void)entry;
+	snprintf(userdata, 64, "%s", zone);
+	return 0;
+}
+
+static void walk_begins_after_a_zone(void **state)
+{
+	(void)state;
+	char last[64] = "";
+	struct applied_book *book = book_open();
+	struct book_entry entry = entry_of(5, ZONE_STATE_PRESENT);
+	applied_book_put(book, "a.", &entry);
+	applied_book_put(book, "b.", &entry);
+	assert_int_equal(applied_book_each(book, "a.", count_zone, last), 0);
+	assert_string_equal(last, "b.");
+	last[0] = '\0';
+	assert_int_equal(applied_book_each(book, "b.", count_zone, last), 0);
+	assert_string_equal(last, "");
+	applied_book_close(book);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(entries_survive_and_digest_is_rebuilt, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_present_zones_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(walk_begins_after_a_zone, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
