@@ -16,7 +16,7 @@
 struct daemon_options {
 	const char *id;            /* name of this member; default: the host name, lower case */
 	const char *prefix;        /* of NATS subjects and, in upper case, of stream names; default pdns */
-	int64_t log_level;         /* LOG_ERR … LOG_DEBUG */
+	int64_t log_level;         /* 0 error, 1 warning, 2 notice, 3 info, 4 debug */
 	const char *state_dir;     /* default /var/lib/<program>, or $STATE_DIRECTORY */
 	const char *metrics_listen;
 	int64_t heartbeat_interval; /* µs */
@@ -26,6 +26,9 @@ struct daemon_options {
 	int64_t pdns_api_timeout;  /* µs */
 };
 extern const struct option daemon_option_table[];
+
+/* What every daemon measures; comes before its own tables. */
+extern struct metric daemon_metric_table[];
 
 struct daemon; /* handed to the callbacks */
 
@@ -38,8 +41,10 @@ struct daemon_program {
 	struct metric *const *metrics;
 	/*
 	 * In order: check (after the configuration was read; may be NULL; ret_reason malloc'ed), start (loop runs soon
-	 * after; 0 or negative, having logged why), stop (loop has ended). reload may be NULL; it gets the new
-	 * configuration, which replaces the old one after it returns 0.
+	 * after; 0 or negative, having logged why), stop (loop has ended). reload (on SIGHUP, in the loop thread) may be
+	 * NULL; it gets the new configuration for the time of the call, of which the options with OPTION_RELOAD count.
+	 * After it returned 0 these have their new values in the configuration that start was given; the other options
+	 * there, strings included, never change.
 	 */
 	int (*check)(const void *configuration, char **ret_reason);
 	int (*start)(struct daemon *daemon, const void *configuration, void **ret_state);

@@ -290,17 +290,35 @@ int option_check(option_set set, const void *configuration, char **ret_reason)
 	return 0;
 }
 
+static size_t field_size(const struct option *option)
+{
+	return is_text(option) ? sizeof(char *) : option->type == OPTION_BOOLEAN ? sizeof(bool) : sizeof(int64_t);
+}
+
+bool option_same(const struct option *option, const void *a, const void *b)
+{
+	const void *left = field(option, (void *)a), *right = field(option, (void *)b);
+	if (!is_text(option))
+		return memcmp(left, right, field_size(option)) == 0;
+	const char *left_text = *(const char *const *)left, *right_text = *(const char *const *)right;
+	return left_text && right_text ? strcmp(left_text, right_text) == 0 : left_text == right_text;
+}
+
+void option_swap(const struct option *option, void *a, void *b)
+{
+	char kept[sizeof(int64_t)];
+	size_t size = field_size(option);
+	memcpy(kept, field(option, a), size);
+	memcpy(field(option, a), field(option, b), size);
+	memcpy(field(option, b), kept, size);
+}
+
 static void zero_field(const struct option *option, void *configuration)
 {
 	void *target = field(option, configuration);
-	if (is_text(option)) {
+	if (is_text(option))
 		secret_free(*(char **)target);
-		*(char **)target = NULL;
-	} else if (option->type == OPTION_BOOLEAN) {
-		*(bool *)target = false;
-	} else {
-		*(int64_t *)target = 0;
-	}
+	memset(target, 0, field_size(option));
 }
 
 void option_free(option_set set, void *configuration)

@@ -65,6 +65,10 @@ int option_read_file(option_set set, option_set others, void *configuration, con
 /* Checks that all required ones are set. */
 int option_check(option_set set, const void *configuration, char **ret_reason);
 
+/* Whether two configurations agree on an option; and exchange of its two values. */
+bool option_same(const struct option *option, const void *a, const void *b);
+void option_swap(const struct option *option, void *a, void *b);
+
 /* Frees the strings and zeroes the struct. */
 void option_free(option_set set, void *configuration);
 
