@@ -111,6 +111,30 @@ static int refuse(const char *what, natsStatus status, char **ret_reason)
 	return ERROR_MALFORMED;
 }
 
+/* nats.c looks at a URL only when it connects, again and again; a slip of the pen should show at the start. */
+static bool url_is_valid(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *host = scheme ? scheme + 3 : url, *at = strrchr(host, '@');
+	char *end = NULL;
+
+	if (scheme && strncmp(url, "nats://", 7) != 0 && strncmp(url, "tls://", 6) != 0)
+		return false;
+	host = at ? at + 1 : host;
+
+	size_t size = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+
+	if (size > strlen(host) || size == 0 || strpbrk(host, "/?# "))
+		return false;
+	if (host[size] == '\0')
+		return true;
+	if (host[size] != ':' || host[size + 1] < '0' || host[size + 1] > '9')
+		return false;
+
+	unsigned long port = strtoul(host + size + 1, &end, 10);
+
+	return *end == '\0' && port > 0 && port <= UINT16_MAX;
+}
+
 static int set_servers(struct bus *bus, const char *urls, bool *ret_tls, char **ret_reason)
 {
 	CLEANUP(free) char *copy = strdup(urls);
@@ -123,13 +147,15 @@ static int set_servers(struct bus *bus, const char *urls, bool *ret_tls, char **
 	for (char *url = strtok_r(copy, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
 		if (count == SERVERS_MAX)
 			return refuse("too many NATS URLs", NATS_OK, ret_reason);
+		/* Not quoted: it may hold a password. */
+		if (!url_is_valid(url))
+			return refuse("a NATS URL is malformed", NATS_OK, ret_reason);
 		if (strncmp(url, "tls://", 6) == 0)
 			*ret_tls = true;
 		servers[count++] = url;
 	}
 	if (count == 0)
 		return refuse("no NATS URL", NATS_OK, ret_reason);
-	/* The library's own words may quote the URL, which may hold a password. */
 	if (natsOptions_SetServers(bus->options, servers, count) != NATS_OK)
 		return refuse("a NATS URL is malformed", NATS_OK, ret_reason);
 	return 0;

@@ -35,5 +35,8 @@ int zone_store_drop_body(struct bus *bus, const char *prefix, const char *body_i
 int zone_store_body(struct bus *bus, const char *prefix, const struct zone_head *head, const struct bus_message *message,
                     const char *folder, size_t memory_limit, struct spool **ret);
 
-/* Removes bodies older than grace_us that no head names; returns how many, or negative. */
+/*
+ * Removes bodies older than grace_us that no head names; returns how many, or negative. A head counts whether or not it
+ * verifies (keys is not looked at): a wrong key file must not cost bodies. grace_us must be longer than any zone_store_put takes.
+ */
 int zone_store_sweep(struct bus *bus, const char *prefix, const struct trusted_keys *keys, int64_t grace_us);
