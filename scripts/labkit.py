@@ -14,6 +14,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import socket
 import sqlite3
@@ -49,6 +50,7 @@ class Settings:
     rights: bool = False
     ipv6_last: bool = False
     daemons: bool = True
+    enroll: bool = True             # make the secondaries known with pdns-distribute secondary add
     build_dir: str = ""
     sets: dict = dataclasses.field(default_factory=dict)  # "health-checker": {"scan-interval": "2s"}
 
@@ -664,6 +666,27 @@ class Lab:
             raise LabError(f"{' '.join(str(word) for word in words)}: status {result.returncode}\n{result.stdout}{result.stderr}")
         return result
 
+    def empty(self, name):
+        """Takes a stopped process back to its first day: its data are gone, its configuration stays."""
+        if self.pid(name):
+            raise LabError(f"{name} runs; stop it before it is emptied")
+        shutil.rmtree(self.dir / name, ignore_errors=True)
+        if name == "nats":
+            return
+        (self.dir / name).mkdir()
+        if name == "primary" or (name.startswith("secondary-") and self.secondary_backend(int(name.rpartition("-")[2])) == "sqlite"):
+            self.make_sqlite(name)
+
+    def add_provider(self):
+        """A second zone provider on the primary, zone-provider-2, with an id of its own; not started."""
+        etc, copy = self.dir / "etc" / "primary", self.dir / "etc" / "primary-2"
+        copy.mkdir(exist_ok=True)
+        write_private(copy / "common.conf", (etc / "common.conf").read_text().replace("id = primary\n", "id = primary-2\n"))
+        write_private(copy / "zone-provider.conf", (etc / "zone-provider.conf").read_text()
+                      .replace(str(self.dir / "zone-provider"), str(self.dir / "zone-provider-2"))
+                      .replace(f":{self.metrics_port('zone-provider')}\n", f":{self.metrics_port('zone-provider-2')}\n"))
+        (self.dir / "zone-provider-2").mkdir(exist_ok=True)
+
     # The whole
 
     def up(self):
@@ -674,7 +697,7 @@ class Lab:
             self.wait_ready(name)
         daemons = [name for name in self.process_names() if name not in servers]
         for name in daemons:
-            if name.startswith("syncer-"):
+            if name.startswith("syncer-") and self.settings.enroll:
                 self.enroll(int(name.rpartition("-")[2]))
             self.launch(name)
         for name in daemons:

@@ -4,6 +4,7 @@
 import collections
 import os
 import re
+import secrets  # noqa: F401
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ import requests
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 import labkit  # noqa: E402
 from labkit import Lab, LabError, Settings, wait_until  # noqa: E402,F401
-from natswire import Nats  # noqa: E402
+from natswire import Nats, NatsError  # noqa: E402,F401
 
 # Sanitizer builds are several times slower; a limit is there to end a test that hangs, not to measure.
 SLOWNESS = 4 if re.search("asan|tsan", labkit.default_build_dir()) else 1
