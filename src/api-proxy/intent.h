@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/zone_event.h"
+/*
+ * What may have changed and was not published yet: one entry per zone, on disk. An entry is made before a request is
+ * forwarded and goes when JetStream has acknowledged an event that was sent after every request on that zone had its answer.
+ * In memory is only what is being worked on, however long the backlog is. Any thread.
+ */
+struct intents;
+struct intent; /* one request on one zone */
+
+enum intent_outcome {
+	INTENT_DONE,      /* PowerDNS said so */
+	INTENT_UNCHANGED, /* surely nothing happened */
+	INTENT_UNSURE,    /* no answer, or one that leaves it open */
+};
+
+/*
+ * on_due (may be NULL) is called, by whatever thread, when there is something to publish or to flush. Entries that an earlier run left are
+ * due at once, with the outcome unsure.
+ */
+int intents_open(const char *folder, void (*on_due)(void *userdata), void *userdata, struct intents **ret);
+void intents_close(struct intents *intents);
+
+/*
+ * Notes on disk that the request may change the zone. zone NULL: a zone whose name is not known yet; it is never due, but
+ * intents_found_unnamed tells after a crash. Blocking (a sync to disk, shared by all who wait). -ENOSPC, -EIO …: nothing was noted.
+ */
+int intent_begin(struct intents *intents, const char *zone, enum zone_change change, const char *request, struct intent **ret);
+/* Ends the intent and frees it; NULL is fine. Does not wait for the disk. */
+void intent_end(struct intent *intent, enum intent_outcome outcome);
+
+struct intent_due {
+	struct intent_entry *entry; /* private */
+	uint64_t stamp;             /* private */
+	char zone[ZONE_NAME_SIZE];
+	enum zone_change change;
+	char request[CLOCK_UUID_SIZE];
+	uint64_t at_us; /* of the newest request */
+	/* For the de-duplication of tries: other than the request, it also differs where one event does not cover another's cause. */
+	char message_id[CLOCK_UUID_SIZE + 36];
+};
+/* Takes up to max due zones, those that wait longest first; each is to be given to intents_published. One thread. */
+size_t intents_take(struct intents *intents, struct intent_due *ret, size_t max);
+/* Gives one back: stored, or to be tried again. The note on disk goes with the next write, at the latest with intents_flush. */
+void intents_give_back(struct intents *intents, const struct intent_due *due, bool published);
+/* Writes to disk what intents_give_back left open: notes that went, which after a crash would only be published once more. */
+int intents_flush(struct intents *intents);
+
+int64_t intents_count(struct intents *intents);
+/* True if the run before was stopped while a zone of unknown name was being created. */
+bool intents_found_unnamed(const struct intents *intents);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+#include "api-proxy/intent.h"
+#include "common/durable.h"
+/*
+ * Inside of the intents: entries in memory, their records on disk, and the writer that several threads share.
+ */
+
+/* On disk, by the zone in wire form. The file stays on this host, so its integers are the host's. */
+struct intent_record {
+	uint32_t version;
+	uint32_t change;
+	uint64_t run;      /* of which run of the proxy */
+	uint64_t since_us; /* of the oldest request not published */
+	uint64_t at_us;    /* of the newest */
+	char request[40];  /* of the newest */
+};
+#define INTENT_RECORD_VERSION 1
+
+#define INTENT_KEY_SIZE ZONE_WIRE_SIZE
+#define INTENT_HOT_MAX 4096
+
+struct intent_key {
+	uint8_t wire[INTENT_KEY_SIZE];
+	size_t size;
+};
+
+/* A zone somebody works on. It lives while it has open requests, is being published or waits for the disk. */
+struct intent_entry {
+	struct intent_key key;
+	unsigned open[ZONE_REWRITE + 1]; /* unanswered requests, by what they do */
+	unsigned open_total, writes;
+	bool taken;                      /* by the publisher */
+	bool due;                        /* something happened, or may have */
+	uint64_t stamp;                  /* of when it last became due */
+	enum zone_change due_change;
+	char due_request[CLOCK_UUID_SIZE];
+	struct intent_record record;     /* as it is on disk, or about to be; version 0: not there */
+	UT_hash_handle hh;
+};
+
+/* A zone that is due, in the order of getting so. */
+struct intent_hot {
+	struct intent_key key;
+	UT_hash_handle hh;
+};
+
+/* One change on its way to disk. */
+struct intent_write {
+	struct intent_entry *entry;
+	struct intent_record record; /* version 0: delete */
+	bool awaited, done;
+	int result;
+	struct intent_write *prev, *next;
+};
+
+struct intents {
+	pthread_mutex_t mutex;
+	pthread_cond_t written;
+	struct durable *map;
+	void (*on_due)(void *userdata);
+	void *userdata;
+	uint64_t run, stamp;
+	struct intent_entry *entries; /* uthash by key */
+	struct intent_hot *hot;       /* uthash by key; at most INTENT_HOT_MAX */
+	bool scan;                    /* there are due zones on disk that are not in `hot` */
+	bool found_unnamed;
+	struct intent_write *queue;   /* utlist */
+	bool writing;
+};
+
+/* The rest: with the mutex held. */
+
+/* Writes the entry's record, or its absence; returns when it is on disk. The mutex is given up in between. */
+int intent_write_wait(struct intents *intents, struct intent_entry *entry);
+/* The same, but leaves it to the next write or flush. 0 or -ENOMEM. */
+int intent_write_later(struct intents *intents, struct intent_entry *entry);
+/* Writes all that is queued. */
+int intent_write_flush(struct intents *intents);
+/* Called by the writer when a write of the entry has ended: frees it if nobody needs it. */
+void intent_entry_release(struct intents *intents, struct intent_entry *entry);
+
+/* Puts the longest waiting zones on disk into `hot`; the mutex is given up in between. */
+int intent_scan(struct intents *intents);
+/* Adds to `hot`, or notes that a scan is needed. */
+void intent_hot_add(struct intents *intents, const struct intent_key *key);
+/* What cannot be read (another version, damage) becomes a check: better once too often. */
+void intent_record_read(const void *value, size_t size, struct intent_record *ret);
