@@ -37,7 +37,7 @@ REPORTS = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitize
            "LeakSanitizer: detected", "UndefinedBehaviorSanitizer:")
 
 # The checker's intervals for tests in which repair is wanted within seconds ...
-QUICK = {"health-checker": {"confirm-timeout": "1s", "check-interval": "1s", "scan-interval": "1s", "recheck-interval": "1s"}}
+QUICK = {"health-checker": {"confirm-timeout": "1s", "check-interval": "1s", "scan-interval": "1s"}}
 # ... and for those that must do without it, so that it does not hide what the way of a change lost.
 NO_REPAIR = {"health-checker": {"confirm-timeout": "1h", "check-interval": "1h", "scan-interval": "1h", "recheck-interval": "1h"}}
 
