@@ -17,7 +17,8 @@ struct axfr_failure { int rcode; };
 
 /*
  * Fetches zone. visit gets the SOA first, then every record once, in the server's order; the closing SOA is not given.
- * A negative result of visit ends the transfer and is the result.
+ * A negative result of visit ends the transfer and is the result. Nothing that visit got counts before the result is 0:
+ * with TSIG up to 99 messages may come before the signature that covers them.
  * 0; ERROR_NOT_AUTH (NOTAUTH), ERROR_DNS_REFUSED (REFUSED), ERROR_TSIG, ERROR_DNS, ERROR_MALFORMED (message or sequence
  * broken, a record outside the zone, connection closed too early), -ECONNREFUSED, -ETIMEDOUT …
  */

@@ -25,14 +25,24 @@ struct zone_body_facts {
 /* Writer: records in, encoded spool and facts out. */
 struct zone_body_writer;
 /* folder: for spools larger than memory_limit. */
+/*
+ * Memory: about 4 MiB while it compresses and memory_limit of the spool, whatever the size of the zone.
+ * A failure is final. One thread at a time.
+ */
 int zone_body_writer_new(const char *folder, size_t memory_limit, struct zone_body_writer **ret);
 void zone_body_writer_free(struct zone_body_writer *writer);
-/* A record_visit: userdata is the writer. The first record must be the SOA. */
+/* A record_visit: userdata is the writer. ERROR_MALFORMED: the first record is no SOA, or a later one is. */
 int zone_body_writer_add(const struct record *record, void *writer);
+/* Hands over the spool, finished; afterwards the writer is good for nothing but to be freed. ERROR_MALFORMED: no records. */
 int zone_body_writer_finish(struct zone_body_writer *writer, struct zone_body_facts *ret_facts, struct spool **ret_encoded);
 
 /*
- * Reader: gives the records of an encoded spool. Checks against `want` while it reads: size, hash, records, digest,
- * serial; the first disagreement or text beyond want->size is ERROR_BODY. With want->size known, memory and decompression are bounded.
+ * Reader: gives the records of an encoded spool, and checks against `want` while it reads: size, hash, records, digest,
+ * serial, expiration of the signatures; the first disagreement, text beyond want->size, a second frame or anything after
+ * the frame is ERROR_BODY. No more than want->size octets are unpacked, in bounded memory (zstd window of 2 MiB).
+ *
+ * Records reach visit before the end was checked: what visit does must be undone when the result is negative. A caller
+ * that cannot do so reads twice: first with visit NULL, which only checks, and then again.
+ * A negative result of visit stops the reading and is the result.
  */
 int zone_body_read(struct spool *encoded, const struct zone_body_facts *want, record_visit visit, void *userdata);
