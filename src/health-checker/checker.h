@@ -53,6 +53,7 @@ struct checker {
 	sd_event_source *tick;
 	uint64_t started_us;          /* monotonic */
 	uint64_t set_changed_us;      /* when a head last changed the store's set */
+	uint64_t compared_us;         /* last round of the periodic check */
 	bool ready, stopping;
 	bool caught_up;               /* the index is complete */
 };

@@ -68,11 +68,14 @@ static int off_primary(struct index_zone *zone, void *userdata)
 {
 	struct comparison *comparison = userdata;
 
-	if (zone->scan == comparison->number || zone->state == INDEX_DELETED || is_young(comparison, zone))
+	if (zone->scan == comparison->number || is_young(comparison, zone))
 		return 0;
-	if (zone->state == INDEX_ABSENT && !zone->on_secondary) {
+	/* What is bad in place of a deletion, or where no zone ever was, is mended by a deletion too. */
+	if (zone->state == INDEX_DELETED && !zone->bad)
+		return 0;
+	if (zone->state == INDEX_ABSENT && !zone->on_secondary && !zone->bad) {
 		/* With a generation it still tells a replay, should somebody store an old head. */
-		if (zone->generation == 0 && !zone->bad)
+		if (zone->generation == 0)
 			index_drop(comparison->index, zone);
 		return 0;
 	}

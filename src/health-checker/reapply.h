@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include "health-checker/checker.h"
+/* Asks secondaries to apply again what they have not confirmed in time. Loop thread; called at every tick of the leader. */
+void reapply_due(struct checker *checker);
