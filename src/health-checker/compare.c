@@ -170,9 +170,14 @@ static void on_difference(enum compare_finding finding, const char *name, const 
 		return;
 	}
 	if (finding == COMPARE_NEWER) {
-		/* Its answer is older than our index, so a head that only took another way is in there by now. */
-		LOG_FIELDS(LOG_WARNING, (.zone = name, .secondary = outcome->secondary), "is newer there than in the store: written again");
-		(void)repair_add(checker->repair, name, outcome->now_us);
+		/* Once may be a head that has not come to us yet; index_find: ours to write to. */
+		zone = index_find(checker->index, name);
+		if (zone && zone->newer_elsewhere) {
+			LOG_FIELDS(LOG_WARNING, (.zone = name, .secondary = outcome->secondary), "is newer there than in the store: written again");
+			(void)repair_add(checker->repair, name, outcome->now_us);
+		} else if (zone) {
+			zone->newer_elsewhere = true;
+		}
 		return;
 	}
 	if (known->received_us != 0 && known->received_us + CALM_US > outcome->now_us)

@@ -105,7 +105,7 @@ static void enter(struct index *index, struct index_zone *zone, const struct ind
 	zone->signatures_expire = head->signatures_expire;
 	zone->serial = head->serial;
 	zone->digest = head->digest;
-	zone->on_secondary = zone->approved = false;
+	zone->on_secondary = zone->approved = zone->newer_elsewhere = false;
 	zone->asked_count = 0;
 	if (head->state == ZONE_STATE_PRESENT) {
 		zone->state = INDEX_PRESENT;

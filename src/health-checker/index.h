@@ -22,6 +22,7 @@ struct index_zone {
 	enum index_state state;
 	uint8_t bucket;
 	bool bad;                   /* the newest message on the zone's subject is not a good head */
+	bool newer_elsewhere;       /* a comparison has found a newer one on a secondary */
 	bool on_secondary;          /* a secondary has it while the store knows nothing of it */
 	bool approved;              /* an operator let its deletion pass the guard */
 	uint8_t asked_change;       /* enum zone_change of the last event that a scan asked for … */
