@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api-proxy/proxy_metrics.h"
+#include <stddef.h>
+
+#define NAME(name) "pdns_distribute_proxy_" name
+#define REQUESTS "Requests by what they can do to zones"
+#define FAILURES "Requests that PowerDNS did not answer"
+
+struct metric proxy_metric_table[] = {
+	[PROXY_METRIC_REQUESTS_READ] = { NAME("requests_total"), METRIC_COUNTER, REQUESTS, "class=\"read\"", 0 },
+	[PROXY_METRIC_REQUESTS_CHANGE] = { NAME("requests_total"), METRIC_COUNTER, REQUESTS, "class=\"change\"", 0 },
+	[PROXY_METRIC_REQUESTS_OTHER] = { NAME("requests_total"), METRIC_COUNTER, REQUESTS, "class=\"other\"", 0 },
+	[PROXY_METRIC_CHANGES_REFUSED] = { NAME("changes_refused_total"), METRIC_COUNTER,
+	                                   "Changes refused because they could not be noted on disk", NULL, 0 },
+	[PROXY_METRIC_EVENTS_PUBLISHED] = { NAME("events_published_total"), METRIC_COUNTER, "Zone events that JetStream acknowledged", NULL, 0 },
+	[PROXY_METRIC_EVENTS_FAILED] = { NAME("events_failed_total"), METRIC_COUNTER, "Tries to publish a zone event that failed", NULL, 0 },
+	[PROXY_METRIC_INTENTS] = { NAME("intents"), METRIC_GAUGE, "Zones noted on disk whose event is not published yet", NULL, 0 },
+	[PROXY_METRIC_UPSTREAM_REFUSED] = { NAME("upstream_failures_total"), METRIC_COUNTER, FAILURES, "reason=\"unreachable\"", 0 },
+	[PROXY_METRIC_UPSTREAM_TIMEOUTS] = { NAME("upstream_failures_total"), METRIC_COUNTER, FAILURES, "reason=\"timeout\"", 0 },
+	[PROXY_METRIC_UPSTREAM_BROKEN] = { NAME("upstream_failures_total"), METRIC_COUNTER, FAILURES, "reason=\"broken\"", 0 },
+	[PROXY_METRIC_UPSTREAM_UP] = { NAME("upstream_up"), METRIC_GAUGE, "1 if PowerDNS answered the last request", NULL, 1 },
+	METRIC_END,
+};

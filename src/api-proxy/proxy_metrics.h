@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include "common/metric.h"
+
+extern struct metric proxy_metric_table[];
+
+enum proxy_metric {
+	PROXY_METRIC_REQUESTS_READ,
+	PROXY_METRIC_REQUESTS_CHANGE,
+	PROXY_METRIC_REQUESTS_OTHER,
+	PROXY_METRIC_CHANGES_REFUSED,
+	PROXY_METRIC_EVENTS_PUBLISHED,
+	PROXY_METRIC_EVENTS_FAILED,
+	PROXY_METRIC_INTENTS,
+	PROXY_METRIC_UPSTREAM_REFUSED,
+	PROXY_METRIC_UPSTREAM_TIMEOUTS,
+	PROXY_METRIC_UPSTREAM_BROKEN,
+	PROXY_METRIC_UPSTREAM_UP,
+};
+
+#define PROXY_COUNT(which) metric_add(&proxy_metric_table[which], 1)

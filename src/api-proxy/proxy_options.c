@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api-proxy/proxy_options.h"
+#include <stddef.h>
+
+#define SECOND INT64_C(1000000)
+#define FIELD(name) offsetof(struct proxy_options, name)
+
+const struct option proxy_option_table[] = {
+	{ .name = "listen", .type = OPTION_STRING, .default_text = "127.0.0.1:8082", .flags = OPTION_REQUIRED, .offset = FIELD(listen),
+	  .help = "address and port for the clients of the PowerDNS API" },
+	{ .name = "plain-http", .type = OPTION_BOOLEAN, .default_text = "no", .offset = FIELD(plain_http),
+	  .help = "allow an address other than loopback, although API keys then cross the network unencrypted" },
+	{ .name = "connections-max", .type = OPTION_INTEGER, .minimum = 1, .maximum = 100000, .default_text = "1000",
+	  .offset = FIELD(connections_max), .help = "how many clients may be connected at a time" },
+	{ .name = "body-max", .type = OPTION_SIZE, .minimum = 0, .maximum = INT64_MAX, .default_text = "0", .offset = FIELD(body_max),
+	  .help = "largest body of a request, 0 for no limit but PowerDNS's own" },
+	{ .name = "upstream-timeout", .type = OPTION_DURATION, .minimum = SECOND / 10, .maximum = 3600 * SECOND, .default_text = "60s",
+	  .offset = FIELD(upstream_timeout), .help = "how long PowerDNS may be silent while a request waits for it" },
+	OPTION_END,
+};

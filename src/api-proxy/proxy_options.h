@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+#include "common/daemon.h"
+
+/* Configuration of pdns-api-proxy: common.conf and api-proxy.conf. */
+struct proxy_options {
+	struct daemon_options daemon; /* first */
+	const char *listen;           /* ADDRESS:PORT */
+	bool plain_http;
+	int64_t connections_max;
+	int64_t body_max;             /* octets, 0: no limit */
+	int64_t upstream_timeout;     /* µs without progress */
+};
+
+extern const struct option proxy_option_table[];
