@@ -21,13 +21,18 @@ struct axfr_failure { int rcode; };
  * with TSIG up to 99 messages may come before the signature that covers them.
  * 0; ERROR_NOT_AUTH (NOTAUTH), ERROR_DNS_REFUSED (REFUSED), ERROR_TSIG, ERROR_DNS, ERROR_MALFORMED (message or sequence
  * broken, a record outside the zone, connection closed too early), -ECONNREFUSED, -ETIMEDOUT …
+ *
+ * What PowerDNS 4.7 says: NOTAUTH to a zone that it does not have, and just as well to a client whose address or key may
+ * not fetch the zone and to a false or unknown key, without a TSIG in the answer; REFUSED to a zone with NSEC3 narrow.
+ * So ERROR_NOT_AUTH is no proof that a zone is gone: its API must be asked.
  */
 int axfr_fetch(const struct axfr_source *source, const char *zone, record_visit visit, void *userdata,
                struct axfr_failure *ret_failure);
 
 /*
  * Asks for the SOA over UDP. 0 and the serial; -ENOENT when the answer is authoritative without that SOA;
- * ERROR_NOT_AUTH/ERROR_DNS_REFUSED/ERROR_DNS by rcode; -ETIMEDOUT.
+ * ERROR_NOT_AUTH/ERROR_DNS_REFUSED/ERROR_DNS by rcode, ERROR_NOT_AUTH too for an answer without authority (a referral);
+ * -ETIMEDOUT. PowerDNS 4.7 answers REFUSED for a zone that it has no part of.
  */
 int axfr_ask_serial(const struct axfr_source *source, const char *zone, uint32_t *ret_serial);
 
