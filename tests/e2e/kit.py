@@ -64,6 +64,7 @@ class TestLab(Lab):
         lab.secondary_apis = {number: Api(lab.secondary_api_url(number), lab.api_key(f"secondary-{number}"))
                               for number in lab.secondary_numbers()}
         lab.problems = []
+        lab.closing = False
         cls.alive.append(lab)
         try:
             lab.up()
@@ -86,7 +87,7 @@ class TestLab(Lab):
     def end(self, name, sig=labkit.signal.SIGTERM, timeout=20):
         """As for every lab, and one of our daemons that does not end as it should is noted as a problem."""
         child = self.children.get(name)
-        ended_before = child is not None and child.poll() is not None
+        ended_before = child is not None and child.poll() is not None and not self.closing
         status = super().end(name, sig, timeout * SLOWNESS)
         if self.process(name).is_daemon and status is not None:
             if ended_before:
@@ -103,6 +104,10 @@ class TestLab(Lab):
         if self in self.alive:
             self.alive.remove(self)
         secrets_of_lab = self.secrets()
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                self.problems.append(f"{name} had ended by itself with status {child.returncode}")
+        self.closing = True
         self.down()
         for path in sorted((self.dir / "log").glob("*.log")):
             text = path.read_text(errors="replace")
@@ -361,16 +366,18 @@ def difference(want, have):
 # Validation
 
 
-def trust_anchor(folder, primary, zone):
-    """A file for delv with the zone's own keys (those with the SEP flag) as trust anchors."""
-    answer = ask(primary, zone, "DNSKEY")
-    keys = [rdata for rrset in answer.answer if rrset.rdtype == dns.rdatatype.DNSKEY for rdata in rrset if rdata.flags & 1]
+def trust_anchor(lab, zone):
+    """
+    A file for delv with the zone's own keys as trust anchors, as the primary's API knows them: what its DNS side answers
+    may come from a cache.
+    """
+    keys = [key for key in lab.primary_api.keys(zone) if key["active"] and key["keytype"] in ("csk", "ksk")]
     assert keys, f"{zone} has no keys"
     lines = []
     for key in keys:
-        flags, protocol, algorithm, text = key.to_text().split(None, 3)
+        flags, protocol, algorithm, text = key["dnskey"].split(None, 3)
         lines.append(f'"{zone}" static-key {flags} {protocol} {algorithm} "{text.replace(" ", "")}";')
-    path = Path(folder) / f"anchor-{zone_id(zone)}"
+    path = lab.dir / f"anchor-{zone_id(zone)}"
     path.write_text("trust-anchors {\n" + "\n".join(lines) + "\n};\n")
     return path
 

@@ -12,7 +12,7 @@ def test_create_change_delete(lab, zone):
     """Goal: each of the three changes arrives, signatures included, on a sqlite and on a lmdb secondary."""
     lab.api.create(zone, kit.www(zone), dnssec=True)
     lab.wait_same(zone)
-    anchor = kit.trust_anchor(lab.dir, lab.primary, zone)
+    anchor = kit.trust_anchor(lab, zone)
     for server in lab.secondaries():
         kit.assert_secure(server, anchor, zone, f"www.{zone}", "A")
         kit.assert_secure(server, anchor, zone, f"missing.{zone}", "A")

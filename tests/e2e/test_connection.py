@@ -103,7 +103,7 @@ def test_tsig(make_lab, zone, tmp_path):
     lab.api.ok("POST", f"/zones/{zone}/metadata", json={"kind": "TSIG-ALLOW-AXFR", "metadata": ["transfer"]})
     lab.api.replace(zone, f"www.{zone}", "A", "192.0.2.2")
     lab.wait_answer(f"www.{zone}", "A", ["192.0.2.2"])
-    anchor = kit.trust_anchor(tmp_path, lab.primary, zone)
+    anchor = kit.trust_anchor(lab, zone)
     for server in lab.secondaries():
         kit.assert_secure(server, anchor, zone, f"www.{zone}", "A")
 

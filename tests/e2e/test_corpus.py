@@ -51,7 +51,7 @@ def check_zone(lab, zone):
     questions = zone.positive + zone.wildcard + zone.nodata + [(name, "DS") for name in zone.delegation]
     if zone.nxdomain:
         questions.append((zone.under("nxnxnx"), "A"))
-    anchor = kit.trust_anchor(lab.dir, lab.primary, zone.name)
+    anchor = kit.trust_anchor(lab, zone.name)
     for server in lab.secondaries():
         for name, kind in questions:
             try:

@@ -15,7 +15,7 @@ def test_ipv6(lab, zone):
     lab.wait_same(zone)
     assert lab.secondary_dns(2)[0] == "::1"
     assert lab.secondary_apis[2].zone(zone)["masters"] == [f"[::1]:{lab.secondary_port(2, 'syncer')}"]
-    anchor = kit.trust_anchor(lab.dir, lab.primary, zone)
+    anchor = kit.trust_anchor(lab, zone)
     kit.assert_secure(lab.secondary_dns(2), anchor, zone, f"www.{zone}", "A")
     lab.api.replace(zone, f"www.{zone}", "A", "192.0.2.66")
     lab.wait_answer(f"www.{zone}", "A", ["192.0.2.66"])

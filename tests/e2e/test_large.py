@@ -48,7 +48,7 @@ def test_large(lab, zone):
 
     lab.api.replace(zone, last, "A", "192.0.2.200")
     lab.wait_answer(last, "A", ["192.0.2.200"], timeout=300)
-    anchor = kit.trust_anchor(lab.dir, lab.primary, zone)
+    anchor = kit.trust_anchor(lab, zone)
     for server in lab.secondaries():
         kit.assert_secure(server, anchor, zone, last, "A")
         kit.assert_secure(server, anchor, zone, f"missing.{zone}", "A")

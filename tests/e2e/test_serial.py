@@ -38,7 +38,7 @@ def test_made_again(lab, zone):
     lab.api.create(zone, second, dnssec=True, soa_edit_api="OFF")
     lab.wait_answer(f"www.{zone}", "A", ["192.0.2.77"])
     lab.wait_same(zone)
-    anchor = kit.trust_anchor(lab.dir, lab.primary, zone)
+    anchor = kit.trust_anchor(lab, zone)
     for server in lab.secondaries():
         assert kit.serial(server, zone) == 5
         kit.assert_secure(server, anchor, zone, f"www.{zone}", "A")

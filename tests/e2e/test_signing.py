@@ -9,7 +9,7 @@ pytestmark = pytest.mark.core
 
 def secure(lab, zone):
     lab.wait_same(zone)
-    anchor = kit.trust_anchor(lab.dir, lab.primary, zone)
+    anchor = kit.trust_anchor(lab, zone)
     for server in lab.secondaries():
         for name, kind in ((f"www.{zone}", "A"), (f"missing.{zone}", "A"), (f"www.{zone}", "TXT")):
             kit.assert_secure(server, anchor, zone, name, kind)
