@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 #include "common/json_wire.h"
 #include "health-checker/emit.h"
+#include "health-checker/enrol.h"
 #include "health-checker/leader.h"
 #include "health-checker/listen.h"
 #include "health-checker/scan.h"
@@ -66,7 +67,7 @@ static int apply_again(struct index_zone *zone, void *userdata)
 	if (zone->state == INDEX_ABSENT)
 		return 0;
 	again->count++;
-	return confirm_want(again->checker->confirm, again->secondary, zone->zone, zone->generation, now, now);
+	return confirm_force(again->checker->confirm, again->secondary, zone->zone, zone->generation, now);
 }
 
 static json_t *resync_secondary(struct checker *checker, const char *id, const char *name)
@@ -136,6 +137,10 @@ static json_t *find_answer(struct question *question)
 		return status_all(checker);
 	if (!leader_leads(checker->leader))
 		return ask_error("no health-checker leads at this moment; try again in a few seconds");
+	if (is(question, "members-changed")) {
+		enrol_soon(checker->enrol);
+		return json_object();
+	}
 	if (is(question, "resync"))
 		return resync(checker, question->asked);
 	if (is(question, "approve-deletions"))

@@ -38,17 +38,12 @@ static void drop_entry(struct secondary *secondary, struct entry *entry)
 	free(entry);
 }
 
-static void drop_entries(struct secondary *secondary)
+static void drop_secondary(struct confirm *confirm, struct secondary *secondary)
 {
 	struct entry *entry, *next;
 
 	HASH_ITER(hh, secondary->entries, entry, next)
 		drop_entry(secondary, entry);
-}
-
-static void drop_secondary(struct confirm *confirm, struct secondary *secondary)
-{
-	drop_entries(secondary);
 	HASH_DEL(confirm->secondaries, secondary);
 	free(secondary);
 }
@@ -114,6 +109,21 @@ int confirm_want(struct confirm *confirm, const char *secondary, const char *zon
 	return 0;
 }
 
+int confirm_force(struct confirm *confirm, const char *secondary, const char *zone, uint64_t generation, uint64_t now_us)
+{
+	struct entry *entry;
+	int result = confirm_want(confirm, secondary, zone, generation, now_us, now_us);
+
+	if (result < 0)
+		return result;
+	entry = find_or_add(confirm, secondary, zone);
+	if (!entry)
+		return -ENOMEM;
+	entry->facts.forced = true;
+	entry->facts.next_us = now_us;
+	return 0;
+}
+
 int confirm_applied(struct confirm *confirm, const char *id, const struct applied *applied, uint64_t now_us, uint64_t due_us)
 {
 	struct secondary *secondary = find(confirm, id);
@@ -146,9 +156,13 @@ int confirm_applied(struct confirm *confirm, const char *id, const struct applie
 void confirm_all(struct confirm *confirm, const char *id)
 {
 	struct secondary *secondary = find(confirm, id);
+	struct entry *entry, *next;
 
-	if (secondary)
-		drop_entries(secondary);
+	if (!secondary)
+		return;
+	HASH_ITER(hh, secondary->entries, entry, next)
+		if (!entry->facts.forced)
+			drop_entry(secondary, entry);
 }
 
 void confirm_forget(struct confirm *confirm, const char *id)
@@ -176,6 +190,7 @@ size_t confirm_due(struct confirm *confirm, const char *id, uint64_t now_us, uin
 		visit(&entry->facts, userdata);
 		entry->facts.next_us = now_us + clock_backoff_us(entry->facts.asked, base_us, ceiling_us);
 		entry->facts.asked++;
+		entry->facts.forced = false;
 		count++;
 	}
 	return count;

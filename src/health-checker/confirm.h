@@ -13,6 +13,7 @@ struct confirm_zone {
 	uint64_t generation;         /* that is wanted */
 	uint64_t since_us, next_us;
 	unsigned asked;              /* how often it was asked for again */
+	bool forced;                 /* to be asked for although it is believed to be in sync */
 	bool answered;               /* `result` and `reason` hold what the secondary said last */
 	enum applied_result result;
 	char *reason;
@@ -24,9 +25,11 @@ void confirm_free(struct confirm *confirm);
 
 /* The secondary should have this generation (or a newer one) confirmed; it is asked from due_us on. -ENOMEM. */
 int confirm_want(struct confirm *confirm, const char *secondary, const char *zone, uint64_t generation, uint64_t now_us, uint64_t due_us);
+/* An operator wants it applied again: asked for at once, and not forgotten before that when the sets are equal. -ENOMEM. */
+int confirm_force(struct confirm *confirm, const char *secondary, const char *zone, uint64_t generation, uint64_t now_us);
 /* What the secondary says. A failure is kept even if nothing was wanted. -ENOMEM. */
 int confirm_applied(struct confirm *confirm, const char *secondary, const struct applied *applied, uint64_t now_us, uint64_t due_us);
-/* The secondary's set is that of the store: nothing is open. */
+/* The secondary's set is that of the store: nothing is open but what is forced. */
 void confirm_all(struct confirm *confirm, const char *secondary);
 /* The secondary is no member any more. */
 void confirm_forget(struct confirm *confirm, const char *secondary);

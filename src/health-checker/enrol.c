@@ -10,6 +10,7 @@
 #define INTERVAL_US (30 * 1000000ull)
 #define FACTS_INTERVAL_US (10 * 1000000ull)
 #define SOON_US 200000
+#define WARN_AFTER_US 5000000
 #define WARN_AGAIN_US (3600 * 1000000ull)
 #define ACK_WAIT_US (30 * 1000000ll)
 #define MAX_ACK_PENDING 256
@@ -300,13 +301,14 @@ void enrol_unknown(struct enrol *enrol, struct member *member)
 			enrol_soon(enrol);
 		return;
 	}
-	if (member->warned_us && now - member->warned_us < WARN_AGAIN_US)
-		return;
-	/* It may have been added a moment ago; that is looked at first. */
-	if (!member->warned_us && member->last.interval_us && now - enrol->checker->started_us < 5000000)
+	/* It may have been added a moment ago. */
+	if (!member->unknown_us) {
+		member->unknown_us = now;
+		enrol_soon(enrol);
+	}
+	if (now - member->unknown_us < WARN_AFTER_US || (member->warned_us && now - member->warned_us < WARN_AGAIN_US))
 		return;
 	member->warned_us = now;
-	enrol_soon(enrol);
 	LOG_FIELDS(LOG_WARNING, (.secondary = member->id),
 	           "a secondary that is not enrolled sends heartbeats; if it should have the zones: pdns-distribute secondary add %s",
 	           member->id);

@@ -119,6 +119,8 @@ static void judge(struct leader *leader)
 		leader->on_change(leads, leader->userdata);
 }
 
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
 static void attempt_done(struct work_job *job, void *userdata)
 {
 	struct attempt *attempt = (struct attempt *)job;
@@ -130,6 +132,9 @@ static void attempt_done(struct work_job *job, void *userdata)
 		leader->lease = attempt->lease;
 	free(attempt);
 	judge(leader);
+	/* The lease was lost or its bucket is new: look at once who has it now. */
+	if (!leader->lease.held && leader->lease.renewed_us == 0 && !leader->checker->stopping)
+		(void)checker_set_timer(leader->checker, &leader->timer, RENEW_US / 10, on_timer, leader);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)

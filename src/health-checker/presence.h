@@ -20,6 +20,7 @@ struct member {
 	bool overloaded;
 	struct heartbeat last;
 	uint64_t seen_us;
+	uint64_t unknown_us;         /* since when it has been heard without being enrolled; 0: it is */
 	uint64_t warned_us;          /* last time that the log was told of a member that is not enrolled; 0: never */
 	/* Of a secondary: since when, and in how many heartbeats on end, it has stood still with a set that is not the store's. */
 	unsigned disagreeing;

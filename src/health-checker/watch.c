@@ -162,8 +162,10 @@ static void on_heartbeat(const struct heartbeat *beat, bool leads, void *userdat
 		return;
 	if (!member->enrolled && leader_leads(checker->leader))
 		enrol_unknown(checker->enrol, member);
-	if (member->enrolled)
+	if (member->enrolled) {
+		member->unknown_us = 0;
 		watch_set(checker, member, &before, had_before);
+	}
 }
 
 struct doubt { struct checker *checker; const char *zone, *secondary; unsigned others, content; };

@@ -57,6 +57,16 @@ static int say_denied(const char *what, int result)
 	return command_fail("cannot %s: %s", what, error_text(result));
 }
 
+/* A checker looks by itself, too, but only now and then. */
+static void tell_checker(struct command *command)
+{
+	CLEANUP(json) json_t *question = json_object();
+	CLEANUP(json) json_t *answer = NULL;
+	CLEANUP(free) char *reason = NULL;
+
+	(void)command_ask_checker(command, "members-changed", question, &answer, &reason);
+}
+
 static int add(struct command *command, const char *id)
 {
 	bool created = false;
@@ -69,6 +79,7 @@ static int add(struct command *command, const char *id)
 	result = enrol(command, id, &created);
 	if (result < 0)
 		return say_denied("enrol the secondary", result);
+	tell_checker(command);
 	if (command->json)
 		return command_print_json(json_pack("{s:s, s:b}", "id", id, "added", created));
 	printf(created ? "secondary %s added\n" : "secondary %s was a member already; its consumer is in place\n", id);
@@ -98,6 +109,7 @@ static int remove_member(struct command *command, const char *id)
 		result = bus_consumer_delete(command->bus, stream, consumer);
 	if (result < 0)
 		return say_denied("remove the secondary", result);
+	tell_checker(command);
 	if (known == -ENOENT)
 		return command_fail("there is no secondary %s; see \"pdns-distribute secondary list\"", id);
 	if (command->json)

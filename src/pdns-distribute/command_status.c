@@ -80,6 +80,7 @@ static void print_secondaries(const json_t *status)
 	static const char *const zone_titles[] = { "FAILING ZONE", "SECONDARY", "RESULT", "REASON", NULL };
 	CLEANUP(table) struct table *table = table_new(titles);
 	CLEANUP(table) struct table *zones = table_new(zone_titles);
+	size_t failing = 0;
 	json_t *secondary, *zone;
 	size_t i, k;
 
@@ -98,13 +99,14 @@ static void print_secondaries(const json_t *status)
 			table_cell(zones, "%s", text(secondary, "id"));
 			table_cell(zones, "%s", text(zone, "result"));
 			table_cell(zones, "%s", text(zone, "reason"));
+			failing++;
 		}
 	}
 	putchar('\n');
 	table_print(table, stdout);
 	if (i == 0)
 		puts("no secondary is enrolled; add one with \"pdns-distribute secondary add ID\"");
-	if (json_array_size(json_object_get(status, "secondaries")) > 0 && zones) {
+	if (failing > 0) {
 		putchar('\n');
 		table_print(zones, stdout);
 	}
