@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <ftw.h>
+#include "api-proxy/intent.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+
+static char folder[64];
+static struct intents *intents;
+
+static void open_intents(void)
+{
+	assert_int_equal(intents_open(folder, NULL, NULL, &intents), 0);
+}
+
+static void reopen(void)
+{
+	intents_close(intents);
+	open_intents();
+}
+
+static int remove_one(const char *path, const struct stat *facts, int type, struct FTW *walk)
+{
+	(void)facts, (void)type, (void)walk;
+	return remove(path);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	(void)strcpy(folder, "/tmp/test-proxy-intent-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	open_intents();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	intents_close(intents);
+	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct intent *begin(const char *zone, enum zone_change change, const char *request)
+{
+	struct intent *intent = NULL;
+	assert_int_equal(intent_begin(intents, zone, change, request, &intent), 0);
+	return intent;
+}
+
+static void one_change(const char *zone, enum zone_change change, const char *request, enum intent_outcome outcome)
+{
+	intent_end(begin(zone, change, request), outcome);
+}
+
+static struct intent_due take_one(const char *zone, enum zone_change change)
+{
+	struct intent_due due[2];
+	assert_int_equal(intents_take(intents, due, 2), 1);
+	assert_string_equal(due[0].zone, zone);
+	assert_int_equal(due[0].change, change);
+	return due[0];
+}
+
+static void publish_one(const char *zone, enum zone_change change)
+{
+	struct intent_due due = take_one(zone, change);
+	intents_give_back(intents, &due, true);
+}
+
+static void assert_nothing_due(void)
+{
+	struct intent_due due;
+	assert_int_equal(intents_take(intents, &due, 1), 0);
+}
+
+static void assert_left(int64_t count)
+{
+	assert_int_equal(intents_flush(intents), 0);
+	assert_int_equal(intents_count(intents), count);
+}
+
+static void outcomes(void **state)
+{
+	static const struct { enum zone_change change; enum intent_outcome outcome; int want; } table[] = {
+		{ ZONE_CHANGED, INTENT_DONE, ZONE_CHANGED },   { ZONE_CHANGED, INTENT_UNCHANGED, -1 },
+		{ ZONE_CHANGED, INTENT_UNSURE, ZONE_CHECK },   { ZONE_CREATED, INTENT_DONE, ZONE_CREATED },
+		{ ZONE_CREATED, INTENT_UNSURE, ZONE_CHECK },   { ZONE_DELETED, INTENT_DONE, ZONE_DELETED },
+		{ ZONE_DELETED, INTENT_UNSURE, ZONE_DELETED }, { ZONE_DELETED, INTENT_UNCHANGED, -1 },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct intent *intent = begin("example.org.", table[i].change, "r1");
+		assert_int_equal(intents_count(intents), 1);
+		assert_nothing_due();
+		intent_end(intent, table[i].outcome);
+		if (table[i].want >= 0)
+			publish_one("example.org.", (enum zone_change)table[i].want);
+		assert_nothing_due();
+		assert_left(0);
+	}
+}
+
+static void published_before_the_second_request_ended(void **state)
+{
+	(void)state;
+	struct intent *first = begin("a.", ZONE_CHANGED, "first"), *second = begin("a.", ZONE_CHANGED, "second");
+	intent_end(second, INTENT_DONE);
+	struct intent_due due = take_one("a.", ZONE_CHANGED);
+	assert_string_equal(due.request, "second");
+	/* The older request ends while the event of the newer one is on its way: that event does not cover it. */
+	intent_end(first, INTENT_DONE);
+	intents_give_back(intents, &due, true);
+	assert_left(1);
+	struct intent_due again = take_one("a.", ZONE_CHANGED);
+	assert_string_not_equal(again.message_id, due.message_id);
+	intents_give_back(intents, &again, true);
+	assert_left(0);
+}
+
+static void stays_while_a_request_is_open(void **state)
+{
+	(void)state;
+	struct intent *first = begin("a.", ZONE_CHANGED, "first"), *second = begin("a.", ZONE_CHANGED, "second");
+	intent_end(first, INTENT_DONE);
+	publish_one("a.", ZONE_CHANGED);
+	assert_left(1);
+	assert_nothing_due();
+	intent_end(second, INTENT_UNCHANGED);
+	assert_nothing_due();
+	assert_left(0);
+}
+
+static void a_refused_request_takes_nothing_away(void **state)
+{
+	(void)state;
+	one_change("a.", ZONE_CHANGED, "first", INTENT_DONE);
+	one_change("a.", ZONE_DELETED, "second", INTENT_UNCHANGED);
+	assert_left(1);
+	/* In particular the refused deletion does not turn what is due into a deletion. */
+	publish_one("a.", ZONE_CHANGED);
+	assert_left(0);
+}
+
+static void merging(void **state)
+{
+	static const struct { enum zone_change first, second, want; } table[] = {
+		{ ZONE_CREATED, ZONE_CHANGED, ZONE_CREATED }, { ZONE_DELETED, ZONE_CREATED, ZONE_DELETED },
+		{ ZONE_CHANGED, ZONE_DELETED, ZONE_DELETED }, { ZONE_CHECK, ZONE_CHANGED, ZONE_CHANGED },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		one_change("a.", table[i].first, "first", INTENT_DONE);
+		one_change("a.", table[i].second, "second", INTENT_DONE);
+		struct intent_due due = take_one("a.", table[i].want);
+		assert_string_equal(due.request, "second");
+		intents_give_back(intents, &due, true);
+		assert_left(0);
+	}
+}
+
+static void not_published_comes_again(void **state)
+{
+	(void)state;
+	one_change("a.", ZONE_CHANGED, "r", INTENT_DONE);
+	struct intent_due due = take_one("a.", ZONE_CHANGED);
+	assert_nothing_due(); /* taken once */
+	intents_give_back(intents, &due, false);
+	assert_left(1);
+	publish_one("a.", ZONE_CHANGED);
+	assert_left(0);
+}
+
+/* A copy of the file as a kill at this moment would leave it, read by the next run. */
+static void crash(void)
+{
+	char command[512], copy[80];
+	snprintf(copy, sizeof(copy), "%s.copy", folder);
+	snprintf(command, sizeof(command), "cp -a %s %s", folder, copy);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(intents_open(copy, NULL, NULL, &intents), 0);
+}
+
+static void end_of_crash(struct intents *before)
+{
+	char copy[80];
+	snprintf(copy, sizeof(copy), "%s.copy", folder);
+	intents_close(intents);
+	intents = before;
+	assert_int_equal(nftw(copy, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void after_a_crash(void **state)
+{
+	static const struct { enum zone_change change; bool ended; enum zone_change want; } table[] = {
+		{ ZONE_CHANGED, false, ZONE_CHECK }, { ZONE_CREATED, false, ZONE_CHECK }, { ZONE_DELETED, false, ZONE_DELETED },
+		{ ZONE_CHANGED, true, ZONE_CHECK },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct intents *before = intents;
+		struct intent *intent = begin("a.", table[i].change, "r");
+		if (table[i].ended)
+			intent_end(TAKE(intent), INTENT_DONE);
+		crash();
+		assert_int_equal(intents_count(intents), 1);
+		publish_one("a.", table[i].want);
+		assert_left(0);
+		end_of_crash(before);
+		intent_end(intent, INTENT_UNCHANGED);
+		if (table[i].ended)
+			publish_one("a.", table[i].change);
+		assert_left(0);
+	}
+}
+
+static void after_a_restart(void **state)
+{
+	(void)state;
+	one_change("a.", ZONE_DELETED, "r1", INTENT_DONE);
+	one_change("b.", ZONE_CHANGED, "r2", INTENT_DONE);
+	reopen();
+	struct intent *intent = begin("b.", ZONE_CHANGED, "r3");
+	intent_end(intent, INTENT_UNCHANGED);
+	struct intent_due due[3];
+	assert_int_equal(intents_take(intents, due, 3), 2);
+	assert_string_equal(due[0].zone, "a.");
+	assert_int_equal(due[0].change, ZONE_DELETED);
+	assert_string_equal(due[1].zone, "b.");
+	assert_int_equal(due[1].change, ZONE_CHECK);
+	intents_give_back(intents, &due[0], true);
+	intents_give_back(intents, &due[1], true);
+	assert_left(0);
+}
+
+static void unnamed(void **state)
+{
+	(void)state;
+	struct intents *before = intents;
+	assert_false(intents_found_unnamed(intents));
+	struct intent *intent = begin(NULL, ZONE_CREATED, "r");
+	crash();
+	assert_true(intents_found_unnamed(intents));
+	assert_nothing_due();
+	assert_left(0);
+	end_of_crash(before);
+	intent_end(intent, INTENT_DONE);
+	assert_nothing_due();
+	assert_left(0);
+}
+
+/* More zones than memory holds: all come, each once, the oldest first. */
+static void a_long_backlog(void **state)
+{
+	enum { ZONES = 10000 };
+	static bool seen[ZONES];
+	static struct intent *open[ZONES];
+	char zone[32];
+	(void)state;
+	memset(seen, 0, sizeof(seen));
+	for (int i = 0; i < ZONES; i++) {
+		snprintf(zone, sizeof(zone), "z%d.example.", (i * 7919) % ZONES);
+		open[i] = begin(zone, ZONE_CHANGED, "r");
+	}
+	for (int i = 0; i < ZONES; i++)
+		intent_end(open[i], INTENT_DONE);
+	one_change("z0.example.", ZONE_CHANGED, "again", INTENT_DONE);
+	assert_int_equal(intents_count(intents), ZONES);
+
+	struct intent_due due[64];
+	size_t count, total = 0;
+	while ((count = intents_take(intents, due, 64)) > 0) {
+		for (size_t i = 0; i < count; i++) {
+			int number = atoi(due[i].zone + 1);
+			assert_false(seen[number]);
+			seen[number] = true;
+			if (total++ < 64)
+				assert_int_equal(number, ((int)(total - 1) * 7919) % ZONES);
+			intents_give_back(intents, &due[i], true);
+		}
+	}
+	assert_int_equal(total, ZONES);
+	assert_left(0);
+}
+
+static void *change_often(void *userdata)
+{
+	unsigned seed = (unsigned)(uintptr_t)userdata;
+	for (int i = 0; i < 150; i++) {
+		char zone[32], request[CLOCK_UUID_SIZE];
+		snprintf(zone, sizeof(zone), "z%d.", rand_r(&seed) % 5);
+		clock_uuid(request);
+		struct intent *intent = NULL;
+		if (intent_begin(intents, zone, rand_r(&seed) % 8 ? ZONE_CHANGED : ZONE_DELETED, request, &intent) < 0)
+			abort();
+		if (rand_r(&seed) % 2)
+			sched_yield();
+		intent_end(intent, (enum intent_outcome)(rand_r(&seed) % 3));
+	}
+	return NULL;
+}
+
+static void many_threads(void **state)
+{
+	pthread_t threads[8];
+	struct intent_due due[3];
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, change_often, (void *)(i + 1)), 0);
+	for (int i = 0; i < 2000; i++) {
+		size_t count = intents_take(intents, due, ARRAY_SIZE(due));
+		for (size_t k = 0; k < count; k++)
+			intents_give_back(intents, &due[k], i % 3 != 0);
+		if (i % 16 == 0)
+			assert_int_equal(intents_flush(intents), 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	size_t count;
+	while ((count = intents_take(intents, due, ARRAY_SIZE(due))) > 0) {
+		for (size_t k = 0; k < count; k++)
+			intents_give_back(intents, &due[k], true);
+	}
+	assert_left(0);
+}
+
+static void refuses_what_is_no_name(void **state)
+{
+	struct intent *intent = NULL;
+	(void)state;
+	assert_true(intent_begin(intents, "a..b.", ZONE_CHANGED, "r", &intent) < 0);
+	assert_null(intent);
+	assert_left(0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(outcomes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(published_before_the_second_request_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stays_while_a_request_is_open, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_refused_request_takes_nothing_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(merging, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(not_published_comes_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(after_a_crash, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(after_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(unnamed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_long_backlog, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_threads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refuses_what_is_no_name, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
