@@ -97,7 +97,11 @@ static natsStatus on_sign(char **error, unsigned char **signature, int *size, co
 {
 	struct bus *bus = closure;
 
-	(void)error;
+	/* Freed by the library. */
+	if (!nonce || nonce[0] == '\0') {
+		*error = strdup("the server does not ask for an NKEY");
+		return NATS_ERR;
+	}
 	return nats_Sign(bus->nkey_seed, nonce, signature, size);
 }
 

@@ -568,6 +568,43 @@ static void test_second_server(void **state)
 	nats_server_end(&second);
 }
 
+/* Each way to say who we are, right and wrong. */
+static void test_credentials(void **state)
+{
+	static const char seed[] = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n";
+	static const struct { const char *config; struct bus_options options; bool want; } table[] = {
+		{ "authorization { token: secret }\n", { .token = "secret" }, true },
+		{ "authorization { token: secret }\n", { .token = "other" }, false },
+		{ "authorization { users: [ { nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 } ] }\n",
+		  { .nkey_seed = seed }, true },
+		{ "authorization { users: [ { user: a, password: b } ] }\n", { .nkey_seed = seed }, false },
+		{ "authorization { users: [ { user: a, password: b } ] }\n", { .user = "a", .password = "b" }, true },
+		{ "authorization { users: [ { user: a, password: b } ] }\n", { .user = "a", .password = "c" }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct bus_options options = table[i].options;
+		struct nats_server own;
+		struct bus *other;
+		char text[256];
+
+		nats_server_init(&own, table[i].config);
+		options.urls = own.url;
+		assert_int_equal(bus_open(&options, "test", NULL, NULL, &other, NULL), 0);
+		if (table[i].want) {
+			assert_int_equal(bus_wait_connected(other, 20000000), 0);
+		} else {
+			/* Refused, and it goes on trying: the other side may be set right later. */
+			WAIT_FOR((bus_last_error(other, text, sizeof(text)), strcasestr(text, "auth") || strstr(text, "NKEY")));
+			assert_false(bus_connected(other));
+			assert_null(strstr(text, "other"));
+		}
+		bus_close(other);
+		nats_server_end(&own);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -587,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_kv),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_second_server),
+		cmocka_unit_test(test_credentials),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
