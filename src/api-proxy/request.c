@@ -74,11 +74,13 @@ static void settle(struct request *request, enum intent_outcome outcome)
 
 static void fail(struct request *request, int error)
 {
+	bool known = metric_get(&proxy_metric_table[PROXY_METRIC_UPSTREAM_UP]) == 0;
 	request->failure = error;
 	metric_set(&proxy_metric_table[PROXY_METRIC_UPSTREAM_UP], 0);
 	if (request->intent)
 		settle(request, request->exchange && exchange_was_sent(request->exchange) ? INTENT_UNSURE : INTENT_UNCHANGED);
-	LOG_FIELDS(LOG_WARNING, (.zone = *request->effect.zone ? request->effect.zone : NULL, .request = request->id),
+	/* A PowerDNS that is down is told once, not with every request. */
+	LOG_FIELDS(known ? LOG_DEBUG : LOG_WARNING, (.zone = *request->effect.zone ? request->effect.zone : NULL, .request = request->id),
 	           "no answer from PowerDNS to %s: %s", request->method, error_text(error));
 	switch (error) {
 	case -ETIMEDOUT:
@@ -137,6 +139,20 @@ static bool is_safe(const struct request *request)
 	return *request->target && is_token(request->method);
 }
 
+/* One length or "chunked": a body whose end two servers could see in two places is not for us to forward. */
+static int check_framing(const struct header_list *headers)
+{
+	const char *length = header_list_find(headers, "Content-Length");
+	for (size_t i = 0; i < headers->count; i++) {
+		const struct header_field *field = &headers->fields[i];
+		if (strcasecmp(field->name, "Transfer-Encoding") == 0 && strcasecmp(field->value, "chunked") != 0)
+			return 501;
+		if (strcasecmp(field->name, "Content-Length") == 0 && strcmp(field->value, length) != 0)
+			return 400;
+	}
+	return 0;
+}
+
 static void count(const struct request *request)
 {
 	if (request->effect.source != ROUTE_NONE)
@@ -172,6 +188,7 @@ static bool start_exchange(struct request *request, int64_t body_size)
 bool request_head(struct request *request, const char *method, struct header_list *headers, int64_t body_size)
 {
 	int64_t body_max = request->context->body_max;
+	int refused = check_framing(headers);
 	request->headers = *headers;
 	*headers = (struct header_list){ 0 };
 	header_list_drop_hop_by_hop(&request->headers);
@@ -181,8 +198,10 @@ bool request_head(struct request *request, const char *method, struct header_lis
 		answer_error(request, 503, "The proxy is out of memory");
 		return true;
 	}
-	if (!is_safe(request)) {
-		answer_error(request, 400, "Bad Request");
+	if (refused == 0 && !is_safe(request))
+		refused = 400;
+	if (refused != 0) {
+		answer_error(request, refused, refused == 501 ? "Not Implemented" : "Bad Request");
 		return true;
 	}
 	route_find(method, request->target, &request->effect);
