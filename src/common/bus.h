@@ -116,7 +116,7 @@ int bus_consumer_each(struct bus *bus, const char *stream, int (*visit)(const st
  * Pulls from a durable consumer in a thread of its own, without needing any right beyond "next message of this consumer"
  * and acknowledgements. on_message runs on that thread and owns the message; it may block (that is the flow control).
  * on_problem (may be NULL; same thread) is told when the consumer or stream is missing or denied (ERROR_NO_STREAM,
- * ERROR_DENIED), each time it is tried, and ERROR_DISCONNECTED; 0 when it works again. It tries again with backoff.
+ * ERROR_DENIED), each time it is tried, and ERROR_DISCONNECTED or -EAGAIN (the server cannot now); 0 when it works again. It tries again with backoff.
  */
 struct bus_pull;
 int bus_pull_start(struct bus *bus, const char *stream, const char *consumer, unsigned batch,

@@ -8,6 +8,7 @@
 #include "common/error.h"
 
 #define EXPIRES_US INT64_C(5000000)
+#define PROBE_US 500000
 #define GRACE_US 1000000
 #define QUEUE_US 50000
 /* What one request may bring in octets: bounds the memory between the connection and whoever handles the messages. */
@@ -28,16 +29,16 @@ int bus_fetch_open(struct bus_fetch *fetch, struct bus_listener *listener)
 static int send_request(struct bus_fetch *fetch, struct bus_listener *listener)
 {
 	char request[160];
-	int64_t octets = bus_max_payload(listener->bus) * 2, wait_us = fetch->probed ? EXPIRES_US : listener->bus->timeout_us;
+	int64_t octets = bus_max_payload(listener->bus) * 2, expires_us = fetch->probed ? EXPIRES_US : PROBE_US;
 
 	if (octets < BATCH_OCTETS)
 		octets = BATCH_OCTETS;
-	if (fetch->drained)
-		snprintf(request, sizeof(request), "{\"batch\":%u,\"max_bytes\":%lld,\"expires\":%lld}", fetch->batch,
-		         (long long)octets, (long long)EXPIRES_US * 1000);
-	else
+	if (fetch->catch_up && !fetch->drained)
 		snprintf(request, sizeof(request), "{\"batch\":%u,\"max_bytes\":%lld,\"no_wait\":true}", fetch->batch,
 		         (long long)octets);
+	else
+		snprintf(request, sizeof(request), "{\"batch\":%u,\"max_bytes\":%lld,\"expires\":%lld}", fetch->batch,
+		         (long long)octets, (long long)expires_us * 1000);
 	fetch->denials = bus_denials(listener->bus);
 
 	int r = bus_listener_publish(listener, fetch->subject, fetch->inbox, request, strlen(request));
@@ -45,7 +46,20 @@ static int send_request(struct bus_fetch *fetch, struct bus_listener *listener)
 	if (r < 0)
 		return r;
 	fetch->remaining = fetch->batch;
-	fetch->deadline_us = clock_monotonic_us() + (uint64_t)wait_us + (fetch->probed ? GRACE_US : 0);
+	fetch->deadline_us = clock_monotonic_us() + (uint64_t)expires_us + GRACE_US;
+	return 0;
+}
+
+/* One code for many things, which only its text tells apart. */
+static int on_conflict(struct bus_fetch *fetch, const char *text)
+{
+	if (strcasestr(text, "deleted") || strcasestr(text, "push based"))
+		return ERROR_NO_STREAM;
+
+	if (!strcasestr(text, "MaxBytes"))
+		return -EAGAIN; /* too many requests waiting, another leader, a server that goes down */
+	fetch->probed = true;
+	fetch->remaining = 0;
 	return 0;
 }
 
@@ -67,12 +81,7 @@ static int on_status(struct bus_fetch *fetch, const struct bus_message *message,
 		fetch->remaining = 0;
 		return 0;
 	case STATUS_CONFLICT:
-		/* "Message Size Exceeds MaxBytes" ends one request; anything else (consumer deleted, too many waiting) the round. */
-		if (!text || !strcasestr(text, "MaxBytes"))
-			return ERROR_NO_STREAM;
-		fetch->probed = true;
-		fetch->remaining = 0;
-		return 0;
+		return on_conflict(fetch, text ? text : "");
 	default:
 		return status >= STATUS_BAD_REQUEST ? ERROR_NO_STREAM : 0;
 	}

@@ -57,7 +57,7 @@ static int make_consumer(struct bus_follow *follow)
 static int follow_once(struct bus_follow *follow)
 {
 	const struct bus_follow_handlers *handlers = &follow->handlers;
-	struct bus_fetch fetch = { .stream = follow->stream, .consumer = follow->consumer, .batch = BATCH };
+	struct bus_fetch fetch = { .stream = follow->stream, .consumer = follow->consumer, .batch = BATCH, .catch_up = true };
 	int r = bus_fetch_open(&fetch, &follow->listener);
 
 	if (r == 0)

@@ -420,6 +420,35 @@ static void test_pull_denied(void **state)
 	assert_int_equal(bus_consumer_delete(bus, "ZONES", "secondary-other"), 0);
 }
 
+/* More is there than may be unacknowledged at once: the pull waits, calls it no trouble, and goes on. */
+static void test_pull_full(void **state)
+{
+	struct counter counter = { 0 };
+	struct bus_consumer_options options = { .stream = "FULL", .name = "full", .ack_wait_us = 1000000, .max_ack_pending = 3 };
+	struct bus_consumer_facts facts;
+	struct bus_pull *pull;
+	char subject[32];
+
+	(void)state;
+	make_stream("FULL", "full.>");
+	assert_int_equal(bus_consumer_ensure(bus, &options, NULL), 0);
+	for (int i = 0; i < 10; i++) {
+		snprintf(subject, sizeof(subject), "full.%d", i);
+		store(subject, "x");
+	}
+	assert_int_equal(bus_pull_start(bus, "FULL", "full", 10, on_message, on_problem, &counter, &pull), 0);
+	WAIT_FOR(atomic_load(&counter.messages) >= 6); /* three, and the same three again */
+	assert_int_equal(atomic_load(&counter.problems), 0);
+	bus_pull_stop(pull);
+	counter.bus = bus;
+	assert_int_equal(bus_pull_start(bus, "FULL", "full", 10, on_message, on_problem, &counter, &pull), 0);
+	do {
+		assert_int_equal(bus_consumer_facts(bus, "FULL", "full", &facts), 0);
+	} while (facts.ack_pending > 0 || facts.pending > 0);
+	assert_int_equal(atomic_load(&counter.problems), 0);
+	bus_pull_stop(pull);
+}
+
 /* An idle pull is handed a new message at once. */
 static void test_pull_latency(void **state)
 {
@@ -619,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_consumers),
 		cmocka_unit_test(test_pull),
 		cmocka_unit_test(test_pull_denied),
+		cmocka_unit_test(test_pull_full),
 		cmocka_unit_test(test_pull_latency),
 		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_kv),
