@@ -116,6 +116,9 @@ static void log_publication(const struct publication *publication)
 	case PUBLISH_UNCHANGED:
 		LOG_FIELDS(LOG_DEBUG, (.zone = run->zone, .request = run->request), "unchanged, %.1f ms", ms);
 		break;
+	case PUBLISH_EMPTY:
+		LOG_FIELDS(LOG_INFO, (.zone = run->zone, .request = run->request), "has no SOA on the primary yet: nothing to publish");
+		break;
 	case PUBLISH_DELETED:
 		LOG_FIELDS(LOG_NOTICE, (.zone = run->zone, .request = run->request), "deleted, generation %llu",
 		           (unsigned long long)result->generation);

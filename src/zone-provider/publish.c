@@ -159,6 +159,11 @@ static int after_failed_transfer(struct attempt *attempt, int error, struct publ
 	int r = ask_primary(attempt, &zone);
 	if (r == -ENOENT)
 		return publish_deletion(attempt, result);
+	if (r == 0 && error == ERROR_NOT_AUTH && zone.serial == 0 && zone.edited_serial == 0) {
+		result->outcome = PUBLISH_EMPTY; /* whatever fills it causes an event, or is found by the scan */
+		result->generation = attempt->has_head ? attempt->head.generation : 0;
+		return 0;
+	}
 	COUNT(METRIC_TRANSFERS_FAILED);
 	if (r < 0)
 		return r;

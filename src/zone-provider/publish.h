@@ -28,6 +28,7 @@ enum publish_outcome {
 	PUBLISH_STORED,
 	PUBLISH_UNCHANGED,
 	PUBLISH_DELETED,
+	PUBLISH_EMPTY,        /* the primary has the zone but nothing in it yet: a secondary that was not transferred in, no SOA */
 	PUBLISH_GONE_UNASKED, /* the primary has no such zone, but nobody asked for its deletion */
 };
 
