@@ -17,6 +17,8 @@
  */
 struct strict_scanner {
 	zs_scanner_t zs;
+	char origin[ZS_MAX_DNAME_LENGTH + 1];
+	bool spoiled; /* after an error it would go on within the line that was wrong */
 };
 
 struct record_reader {
@@ -41,22 +43,19 @@ DEFINE_CLEANUP(record_reader, struct record_reader *, record_reader_free)
 static int strict_scanner_new(struct strict_scanner **ret)
 {
 	static const int labels[] = { 63, 63, 63, 61 };
-	char origin[ZS_MAX_DNAME_LENGTH + 1];
-	char *at = origin;
 
 	if (sodium_init() < 0)
 		return -ENOSYS;
+	CLEANUP(strict_scanner) struct strict_scanner *scanner = calloc(1, sizeof(*scanner));
+	if (!scanner)
+		return -ENOMEM;
+	char *at = scanner->origin;
 	for (size_t i = 0; i < ARRAY_SIZE(labels); i++) {
 		for (int j = 0; j < labels[i]; j++)
 			*at++ = (char)('a' + randombytes_uniform(26));
 		*at++ = '.';
 	}
-	*at = '\0';
-
-	CLEANUP(strict_scanner) struct strict_scanner *scanner = calloc(1, sizeof(*scanner));
-	if (!scanner)
-		return -ENOMEM;
-	if (zs_init(&scanner->zs, origin, KNOT_CLASS_IN, 0) != 0)
+	if (zs_init(&scanner->zs, scanner->origin, KNOT_CLASS_IN, 0) != 0)
 		return -ENOMEM;
 	*ret = TAKE(scanner);
 	return 0;
@@ -70,11 +69,8 @@ static bool scanner_saw_origin(const zs_scanner_t *zs)
 	           && memmem(zs->r_data, zs->r_data_length, zs->zone_origin, zs->zone_origin_length));
 }
 
-/* Reads one line with its newline. The record points into the scanner. */
-static int scan_line(struct strict_scanner *scanner, const char *line, size_t size, struct record *ret)
+static int parse_line(zs_scanner_t *zs, const char *line, size_t size, struct record *ret)
 {
-	zs_scanner_t *zs = &scanner->zs;
-
 	zs->r_owner_length = 0; /* no line may lean on the owner of the one before */
 	if (zs_set_input_string(zs, line, size) != 0)
 		return -ENOMEM;
@@ -95,6 +91,20 @@ static int scan_line(struct strict_scanner *scanner, const char *line, size_t si
 		return ERROR_MALFORMED;
 	*ret = record;
 	return 0;
+}
+
+/* Reads one line with its newline. The record points into the scanner. */
+static int scan_line(struct strict_scanner *scanner, const char *line, size_t size, struct record *ret)
+{
+	if (scanner->spoiled) {
+		zs_deinit(&scanner->zs);
+		if (zs_init(&scanner->zs, scanner->origin, KNOT_CLASS_IN, 0) != 0)
+			return -ENOMEM;
+		scanner->spoiled = false;
+	}
+	int result = parse_line(&scanner->zs, line, size, ret);
+	scanner->spoiled = result < 0;
+	return result;
 }
 
 /* Octets of the three strings in front of a NAPTR's name, or -1. */

@@ -33,7 +33,9 @@ int record_walk(const struct record *record, record_name_visit visit, void *user
 /*
  * Writes "owner TTL CLASS TYPE rdata\n" on one line and returns its length. The line, read by record_reader, gives back
  * the very same octets: where the presentation form would not, RFC 3597 form is used instead. The owner must be a
- * checked name. -ENOSPC; ERROR_MALFORMED (a class other than IN, or rdata that record_check refuses). Any thread.
+ * checked name. -ENOSPC; ERROR_MALFORMED (a class other than IN, rdata that record_check refuses,
+ * or none at all in a type that must have some). libknot asks for a little more room than it fills: give RECORD_TEXT_SIZE.
+ * Any thread.
  */
 ssize_t record_to_text(const struct record *record, char *text, size_t size);
 
