@@ -18,6 +18,7 @@ struct scan {
 	struct findings findings;
 	bool running, again, known;
 	uint32_t number;
+	uint64_t used_us;     /* monotonic: when the last complete one began */
 	uint64_t at_us;       /* realtime of the last complete one */
 	size_t zones;
 	size_t held_logged;
@@ -103,6 +104,7 @@ static void use(struct scan *scan, struct scan_job *job)
 	scan->problem[0] = '\0';
 	scan->known = true;
 	scan->at_us = clock_realtime_us();
+	scan->used_us = job->started_us;
 	scan->zones = listing_count(job->listing);
 	metric_add(&checker_metric_table[METRIC_SCANS], 1);
 	metric_set(&checker_metric_table[METRIC_SCAN_MISSING], (int64_t)findings.missing);
@@ -191,16 +193,30 @@ size_t scan_approve(struct scan *scan)
 	return count;
 }
 
+struct still_missing { const struct scan *scan; size_t count; };
+
+/* What has come into the store since the scan is not missing any more, and what was deleted since is not either. */
+static int count_missing(struct index_zone *zone, void *userdata)
+{
+	struct still_missing *missing = userdata;
+
+	missing->count += zone->scan == missing->scan->number &&
+		(zone->state == INDEX_ABSENT || (zone->state == INDEX_DELETED && zone->received_us < missing->scan->used_us));
+	return 0;
+}
+
 void scan_describe(const struct scan *scan, json_t *status)
 {
 	json_t *facts = json_object(), *zones = json_array();
+	struct still_missing missing = { scan, 0 };
 	char at[CLOCK_TEXT_SIZE];
 
 	if (scan->known) {
+		(void)index_each(scan->checker->index, count_missing, &missing);
 		clock_to_text(scan->at_us, at);
 		(void)json_object_set_new(facts, "at", json_string(at));
 		(void)json_object_set_new(facts, "zones", json_integer((json_int_t)scan->zones));
-		(void)json_object_set_new(facts, "missing", json_integer((json_int_t)scan->findings.missing));
+		(void)json_object_set_new(facts, "missing", json_integer((json_int_t)missing.count));
 	}
 	if (scan->problem[0])
 		(void)json_object_set_new(facts, "problem", json_string(scan->problem));
