@@ -48,6 +48,11 @@ static void say_status(struct checker *checker)
 	char error[256] = "";
 
 	index_counts(checker->index, &counts);
+	uint64_t summary = bus_connected(checker->bus) | (uint64_t)checker->caught_up << 1 |
+	                   (uint64_t)leader_leads(checker->leader) << 2 | counts.present << 3;
+	if (summary == checker->status_said && checker->ready)
+		return;
+	checker->status_said = summary;
 	if (!bus_connected(checker->bus)) {
 		bus_last_error(checker->bus, error, sizeof(error));
 		daemon_status(checker->daemon, "waiting for NATS: %s", error);

@@ -54,6 +54,7 @@ struct checker {
 	uint64_t started_us;          /* monotonic */
 	uint64_t set_changed_us;      /* when a head last changed the store's set */
 	uint64_t compared_us;         /* last round of the periodic check */
+	uint64_t status_said;         /* what the status line is made of */
 	bool ready, stopping;
 	bool caught_up;               /* the index is complete */
 };

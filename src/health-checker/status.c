@@ -8,6 +8,8 @@
 #define PAGE_DEFAULT 500
 #define PAGE_MAX 1000
 #define FAILING_SHOWN 20
+#define ANSWER_MAX (512 * 1024) /* octets, estimated: NATS takes 1 MiB by default */
+#define ZONE_ESTIMATE 512
 
 /* Text that came from elsewhere may be no UTF-8. */
 static json_t *text(const char *value)
@@ -217,8 +219,14 @@ json_t *status_zones(struct checker *checker, const json_t *question)
 		limit = PAGE_MAX;
 	page = calloc((size_t)limit, sizeof(struct index_zone *));
 	count = page ? index_page(checker->index, after, page, (size_t)limit, &more) : 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0, size = 0; i < count; i++) {
+		size += strlen(page[i]->zone) + ZONE_ESTIMATE;
+		if (i > 0 && size > ANSWER_MAX) {
+			more = true;
+			break;
+		}
 		(void)json_array_append_new(zones, describe_zone(page[i]));
+	}
 	return json_pack("{s:o, s:b}", "zones", zones, "more", more);
 }
 
