@@ -350,9 +350,9 @@ class Lab:
                 [f"{PREFIX}.ask.zone-provider.>"]),
             user("health-checker", rebuild + read + state + enroll + [
                 f"{PREFIX}.event.>", f"{PREFIX}.ask.secondary-syncer.>", f"{PREFIX}.ask.zone-provider.>",
-                f"$JS.API.STREAM.PURGE.{stream}_BODIES", f"$JS.FC.{stream}_ZONES.>", f"$JS.ACK.{stream}_ZONES.>"],
+                f"$JS.API.STREAM.PURGE.{stream}_BODIES", f"$JS.API.CONSUMER.MSG.NEXT.{stream}_ZONES.>", f"$JS.ACK.{stream}_ZONES.>"],
                 [f"{PREFIX}.heartbeat.>", f"{PREFIX}.applied.>", f"{PREFIX}.covered.>", f"{PREFIX}.ask.health-checker.>"]),
-            user("distribute", rebuild + read + state + enroll + [f"{PREFIX}.event.>", f"{PREFIX}.ask.>"],
+            user("distribute", rebuild + read + state + enroll + [f"$JS.API.CONSUMER.LIST.{stream}_EVENTS", f"{PREFIX}.ask.>"],
                  [f"{PREFIX}.heartbeat.>", f"{PREFIX}.applied.>"]),
         ]
         own = {"jetstream": "enabled", "users": users, "exports": [], "imports": []}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Labs as fixtures; what a lab finds wrong with itself fails the test, and its logs are shown with every failure."""
 
+import itertools
 import re
 import sys
 
@@ -9,6 +10,8 @@ import pytest
 sys.dont_write_bytecode = True
 
 import kit  # noqa: E402
+
+COUNT = itertools.count(1)
 
 
 def pytest_configure(config):
@@ -62,4 +65,5 @@ def finish(request, labs):
 @pytest.fixture
 def zone(request):
     """A zone name that no other test has."""
-    return re.sub("[^a-z0-9]+", "-", request.node.name.lower()).strip("-") + ".example."
+    label = re.sub("[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")[:50]
+    return f"{label}-{next(COUNT)}.example."

@@ -72,7 +72,7 @@ def test_tls(make_lab, zone, tmp_path):
         (tmp_path / f"{name}.key").chmod(0o600)
     arrives(make_lab(sets=kit.merge(kit.NO_REPAIR, {
         "nats": {"tls": f'{{ cert_file: "{tmp_path}/server.pem", key_file: "{tmp_path}/server.key", ca_file: "{tmp_path}/ca.pem", verify: true }}'},
-        "common": {"nats-tls": "yes", "nats-tls-ca": f"{tmp_path}/ca.pem", "nats-tls-certificate": f"{tmp_path}/client.pem",
+        "common": {"nats-tls": "required", "nats-tls-ca": f"{tmp_path}/ca.pem", "nats-tls-certificate": f"{tmp_path}/client.pem",
                    "nats-tls-key": f"{tmp_path}/client.key"}})), zone)
 
 
@@ -100,7 +100,7 @@ def test_tsig(make_lab, zone, tmp_path):
     configuration.write_text(configuration.read_text() + f"axfr-tsig-file = {path}\n")
     lab.restart("zone-provider")
     lab.api.create(zone, kit.www(zone), dnssec=True)
-    lab.api.ok("POST", f"/zones/{zone}/metadata", json={"kind": "TSIG-ALLOW-AXFR", "metadata": ["transfer"]})
+    lab.command("pdnsutil", f"--config-dir={lab.dir}/etc/primary", "activate-tsig-key", zone, "transfer", "primary")
     lab.api.replace(zone, f"www.{zone}", "A", "192.0.2.2")
     lab.wait_answer(f"www.{zone}", "A", ["192.0.2.2"])
     anchor = kit.trust_anchor(lab, zone)

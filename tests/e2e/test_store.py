@@ -164,14 +164,6 @@ def test_truncated(lab, present):
     lab.wait_same(present)
 
 
-def test_purged(lab, present):
-    """Goal: a head that somebody removed from the store is written again."""
-    with lab.nats() as nats:
-        nats.api("STREAM.PURGE.PDNS_ZONES", {"filter": subject(present)})
-        kit.wait_until(lambda: nats.last("PDNS_ZONES", subject(present)), kit.LIMIT, "the head to be written again")
-    lab.wait_same(present)
-
-
 def test_lost_consumer(lab, present):
     """Goal: a secondary's durable consumer that vanished is made again, and changes arrive again."""
     with lab.nats() as nats:
@@ -187,15 +179,16 @@ def test_chunks_lost(make_lab, zone):
     lab.wait_same(zone)
     lab.stop("syncer-1")
     lab.stop("syncer-2")
-    # Random text does not compress: enough of it for several chunks.
+    # Random text does not compress: enough of it for several chunks. Small records: PowerDNS 4.7 puts 100 into a message and
+    # gives up when these are more than it takes.
     rrsets = [{"name": f"t{index}.{zone}", "type": "TXT", "ttl": 300, "changetype": "REPLACE",
-               "records": [{"content": " ".join(f'"{kit.secrets.token_hex(120)}"' for _ in range(8)), "disabled": False}]} for index in range(1000)]
-    for start in range(0, len(rrsets), 250):
-        lab.api.patch(zone, *rrsets[start:start + 250])
+               "records": [{"content": " ".join(f'"{kit.secrets.token_hex(120)}"' for _ in range(2)), "disabled": False}]} for index in range(3000)]
+    for start in range(0, len(rrsets), 500):
+        lab.api.patch(zone, *rrsets[start:start + 500])
     with lab.nats() as nats:
         def body():
             head = nats.last("PDNS_ZONES", subject(zone))
-            return head and int(value(head.headers, "Records")) > 1000 and "/" in value(head.headers, "Body") and value(head.headers, "Body")
+            return head and int(value(head.headers, "Records")) > 3000 and "/" in value(head.headers, "Body") and value(head.headers, "Body")
         where = kit.wait_until(body, kit.LIMIT, "a head with chunks")
         body_id, _, chunks = where.partition("/")
         assert int(chunks) > 1
