@@ -89,6 +89,29 @@ static json_t *resync_secondary(struct checker *checker, const char *id, const c
 	return json_pack("{s:I}", "zones", (json_int_t)again.count);
 }
 
+struct everywhere { struct checker *checker; const struct index_zone *zone; };
+
+static int force_on_member(struct member *member, void *userdata)
+{
+	const struct everywhere *everywhere = userdata;
+
+	if (member->enrolled && member->active)
+		(void)confirm_force(everywhere->checker->confirm, member->id, everywhere->zone->zone, everywhere->zone->generation,
+		                    clock_monotonic_us());
+	return 0;
+}
+
+/* Written again from the primary, and put into each PowerDNS again even where nothing seems to be wrong. */
+static json_t *resync_zone(struct checker *checker, const char *name)
+{
+	const struct index_zone *zone = index_find(checker->index, name);
+
+	emit_add(checker->emit, name, ZONE_REWRITE);
+	if (zone && zone->state != INDEX_ABSENT)
+		(void)presence_each(checker->presence, force_on_member, &(struct everywhere){ checker, zone });
+	return json_pack("{s:i}", "zones", 1);
+}
+
 static json_t *resync(struct checker *checker, const json_t *asked)
 {
 	const char *given = json_string_value(json_object_get(asked, "zone"));
@@ -102,10 +125,8 @@ static json_t *resync(struct checker *checker, const json_t *asked)
 		return ask_error("that is not a member's id");
 	if (id)
 		return resync_secondary(checker, id, given ? zone : NULL);
-	if (given) {
-		emit_add(checker->emit, zone, ZONE_REWRITE);
-		return json_pack("{s:i}", "zones", 1);
-	}
+	if (given)
+		return resync_zone(checker, zone);
 	index_counts(checker->index, &counts);
 	(void)index_each(checker->index, want_again, checker);
 	scan_soon(checker->scan);

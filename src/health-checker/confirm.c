@@ -132,7 +132,7 @@ int confirm_applied(struct confirm *confirm, const char *id, const struct applie
 	if (secondary)
 		HASH_FIND_STR(secondary->entries, applied->zone, entry);
 	if (applied->result == APPLIED_OK) {
-		if (entry && applied->generation >= entry->facts.generation)
+		if (entry && !entry->facts.forced && applied->generation >= entry->facts.generation)
 			drop_entry(secondary, entry);
 		return 0;
 	}

@@ -131,6 +131,9 @@ int command_zone(struct command *command, int count, char **words)
 	if (status != COMMAND_OK)
 		return status;
 	in_sync = json_is_true(json_object_get(answer, "in_sync"));
+	/* Nobody having it is agreement, too, but hardly what was asked for. */
+	if (in_sync && strcmp(text(json_object_get(answer, "store"), "state"), "absent") == 0)
+		return command_fail("neither the zone store nor any secondary has a zone %s; see \"pdns-distribute zones\"", zone);
 	if (command->json) {
 		status = command_print_json(TAKE(answer));
 	} else {
