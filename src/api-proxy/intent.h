@@ -47,7 +47,10 @@ struct intent_due {
 size_t intents_take(struct intents *intents, struct intent_due *ret, size_t max);
 /* Gives one back: stored, or to be tried again. The note on disk goes with the next write, at the latest with intents_flush. */
 void intents_give_back(struct intents *intents, const struct intent_due *due, bool published);
-/* Writes to disk what intents_give_back left open: notes that went, which after a crash would only be published once more. */
+/*
+ * Writes to disk what intents_give_back left open: notes that went, which after a crash would only be published once more.
+ * So they are when this fails, as soon as the disk takes writes again.
+ */
 int intents_flush(struct intents *intents);
 
 int64_t intents_count(struct intents *intents);

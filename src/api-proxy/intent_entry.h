@@ -68,6 +68,7 @@ struct intents {
 	struct intent_entry *entries; /* uthash by key */
 	struct intent_hot *hot;       /* uthash by key; at most INTENT_HOT_MAX */
 	bool scan;                    /* there are due zones on disk that are not in `hot` */
+	bool stale;                   /* records on disk that should have gone: to be looked for when the disk takes writes again */
 	bool found_unnamed;
 	struct intent_write *queue;   /* utlist */
 	bool writing;

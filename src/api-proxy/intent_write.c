@@ -44,10 +44,12 @@ static int write_queued(struct intents *intents)
 	pthread_mutex_lock(&intents->mutex);
 	intents->writing = false;
 
+	bool failed_late = false;
 	for (size_t i = 0; i < count; i++) {
 		struct intent_write *write = batch[i];
 		if (write->result < 0)
 			result = write->result;
+		failed_late |= write->result < 0 && !write->awaited;
 		write->entry->writes--;
 		if (write->awaited) {
 			write->done = true;
@@ -56,6 +58,9 @@ static int write_queued(struct intents *intents)
 			free(write);
 		}
 	}
+	/* A zone whose record could not be removed is published once more, and then the record goes. */
+	intents->scan |= intents->stale && result == 0;
+	intents->stale = failed_late || (intents->stale && result < 0);
 	pthread_cond_broadcast(&intents->written);
 	return result;
 }

@@ -9,12 +9,13 @@
 #include "api-proxy/proxy_options.h"
 #include "api-proxy/publisher.h"
 #include "api-proxy/server.h"
-#include "common/axfr_client.h"
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/listen_address.h"
 #include "common/log.h"
 
 #define DRAIN_US INT64_C(5000000)
+#define LAST_WORD_US INT64_C(1000000) /* for telling a client that its request was broken off */
 
 struct proxy {
 	struct daemon *daemon;
@@ -34,8 +35,8 @@ int proxy_check(const void *configuration, char **ret_reason)
 {
 	const struct proxy_options *options = configuration;
 	struct sockaddr_storage address;
-	unsigned size;
-	if (axfr_parse_address(options->listen, &address, &size) < 0) {
+	socklen_t size;
+	if (listen_address_parse(options->listen, &address, &size) < 0) {
 		*ret_reason = strdup("listen: not of the form ADDRESS:PORT or [ADDRESS]:PORT");
 		return ERROR_MALFORMED;
 	}
@@ -119,10 +120,13 @@ int proxy_start(struct daemon *daemon, const void *configuration, void **ret_sta
 void proxy_stop(void *state)
 {
 	struct proxy *proxy = state;
-	if (proxy->server && server_drain(proxy->server, DRAIN_US) < 0)
+	bool left = proxy->server && server_drain(proxy->server, DRAIN_US) < 0;
+	if (left)
 		LOG(LOG_NOTICE, "requests still under way are broken off");
 	if (proxy->context.upstream)
 		upstream_cancel(proxy->context.upstream);
+	if (left)
+		(void)server_drain(proxy->server, LAST_WORD_US);
 	server_stop(proxy->server);
 	publisher_stop(proxy->publisher); /* after the last request has ended: it publishes that one too */
 	intents_close(proxy->context.intents);

@@ -14,7 +14,10 @@
  * takes 2 MB by default; of what is larger than this only the name is missed, and the health-checker finds the zone.
  */
 #define KEEP_MAX ((size_t)4 << 20)
-/* An answer up to this size is read before it is passed on: fewer packets, and a PowerDNS that dies meanwhile still gives a 502. */
+/*
+ * An answer up to this size is read before it is passed on: fewer packets, and a PowerDNS that dies meanwhile still
+ * gives a 502.
+ */
 #define WHOLE_MAX ((size_t)64 << 10)
 
 struct request {
@@ -60,7 +63,8 @@ static enum intent_outcome outcome_of(int status)
 	if (status >= 200 && status < 300)
 		return INTENT_DONE;
 	switch (status) {
-	case 400: case 401: case 403: case 404: case 405: case 406: case 409: case 411: case 413: case 414: case 415: case 429: case 431:
+	case 400: case 401: case 403: case 404: case 405: case 406: case 409:
+	case 411: case 413: case 414: case 415: case 429: case 431:
 		return INTENT_UNCHANGED; /* refused before anything was done */
 	default:
 		return INTENT_UNSURE; /* a 422 too: PowerDNS may have done a part of it before it met what it did not like */
@@ -171,7 +175,8 @@ static bool begin_intent(struct request *request)
 	if (result == 0)
 		return true;
 	PROXY_COUNT(PROXY_METRIC_CHANGES_REFUSED);
-	LOG_FIELDS(LOG_ERR, (.zone = zone, .request = request->id), "change refused, as it cannot be noted on disk: %s", error_text(result));
+	LOG_FIELDS(LOG_ERR, (.zone = zone, .request = request->id), "change refused, as it cannot be noted on disk: %s",
+	           error_text(result));
 	answer_error(request, 507, "The change was not made: the proxy cannot write to its state directory");
 	return false;
 }
@@ -260,7 +265,7 @@ void request_body(struct request *request, const void *data, size_t size)
 	if (request->answered)
 		return;
 	if (body_max > 0 && request->body_seen > body_max) {
-		/* Broken off in the midst of the body: PowerDNS has not got a whole request, but it is not for us to know what it makes of that. */
+		/* PowerDNS has not got a whole request, but it is not for us to know what it makes of that. */
 		settle(request, INTENT_UNSURE);
 		exchange_free(TAKE(request->exchange));
 		answer_error(request, 413, "The request is too large");
@@ -307,11 +312,12 @@ static void settle_creation(struct request *request)
 		struct intent *intent = NULL;
 		int result = intent_begin(request->context->intents, zone, ZONE_CREATED, request->id, &intent);
 		if (result < 0)
-			LOG_FIELDS(LOG_ERR, (.zone = zone, .request = request->id), "cannot note the new zone on disk (%s): the health-checker has to find it",
-			           error_text(result));
+			LOG_FIELDS(LOG_ERR, (.zone = zone, .request = request->id),
+			           "cannot note the new zone on disk (%s): the health-checker has to find it", error_text(result));
 		intent_end(intent, INTENT_DONE);
 	} else if (!named && !*request->effect.zone) {
-		LOG_FIELDS(LOG_WARNING, (.request = request->id), "a zone was created whose name could not be read: the health-checker has to find it");
+		LOG_FIELDS(LOG_WARNING, (.request = request->id),
+		           "a zone was created whose name could not be read: the health-checker has to find it");
 	}
 	settle(request, INTENT_DONE);
 }
@@ -332,8 +338,12 @@ static void take_answer(struct request *request)
 	free(TAKE(request->kept));
 	request->kept_size = 0;
 	/* PowerDNS has acted, from here on nothing that happens to the client or to the answer changes that. */
-	if (request->intent && !created)
+	if (request->intent && !created) {
+		if (outcome == INTENT_DONE && !*request->effect.zone)
+			LOG_FIELDS(LOG_WARNING, (.request = request->id),
+			           "PowerDNS changed a zone whose name could not be read in %s: the health-checker has to find it", request->target);
 		settle(request, outcome);
+	}
 	if (has_no_body(request))
 		request->kept_is_all = request->status == 204 || request->status == 304;
 	else if (created || (size >= 0 && (size_t)size <= WHOLE_MAX))

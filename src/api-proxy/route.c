@@ -18,18 +18,19 @@ struct route {
  * end of a pattern it takes the rest, slashes included ("zones/0/26.2.0.192.in-addr.arpa" is a zone). So the routes without
  * an effect stand here too: they must not be taken for a zone of that name.
  */
+#define ZONES "/api/v1/servers/<server>/zones"
 static const struct route routes[] = {
-	/* What was queued by axfr-retrieve comes later, if at all: a look, not a known change. */
-	{ "/api/v1/servers/<server>/zones/<zone>/axfr-retrieve", ROUTE_PATH, { { "PUT", ZONE_CHECK } } },
-	{ "/api/v1/servers/<server>/zones/<zone>/cryptokeys/<key>", ROUTE_PATH, { { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_CHANGED }, { "POST", ZONE_CHANGED } } },
-	{ "/api/v1/servers/<server>/zones/<zone>/cryptokeys", ROUTE_PATH, { { "POST", ZONE_CHANGED } } },
-	{ "/api/v1/servers/<server>/zones/<zone>/export", ROUTE_NONE, { { NULL } } },
-	{ "/api/v1/servers/<server>/zones/<zone>/metadata/<kind>", ROUTE_PATH, { { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_CHANGED }, { "POST", ZONE_CHANGED } } },
-	{ "/api/v1/servers/<server>/zones/<zone>/metadata", ROUTE_PATH, { { "POST", ZONE_CHANGED } } },
-	{ "/api/v1/servers/<server>/zones/<zone>/notify", ROUTE_NONE, { { NULL } } },
-	{ "/api/v1/servers/<server>/zones/<zone>/rectify", ROUTE_PATH, { { "PUT", ZONE_CHANGED } } },
-	{ "/api/v1/servers/<server>/zones/<zone>", ROUTE_PATH, { { "PATCH", ZONE_CHANGED }, { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_DELETED } } },
-	{ "/api/v1/servers/<server>/zones", ROUTE_BODY, { { "POST", ZONE_CREATED } } },
+	/* What axfr-retrieve queues comes later, if at all: a look, not a known change. */
+	{ ZONES "/<zone>/axfr-retrieve", ROUTE_PATH, { { "PUT", ZONE_CHECK } } },
+	{ ZONES "/<zone>/cryptokeys/<key>", ROUTE_PATH, { { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_CHANGED }, { "POST", ZONE_CHANGED } } },
+	{ ZONES "/<zone>/cryptokeys", ROUTE_PATH, { { "POST", ZONE_CHANGED } } },
+	{ .pattern = ZONES "/<zone>/export", .source = ROUTE_NONE },
+	{ ZONES "/<zone>/metadata/<kind>", ROUTE_PATH, { { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_CHANGED }, { "POST", ZONE_CHANGED } } },
+	{ ZONES "/<zone>/metadata", ROUTE_PATH, { { "POST", ZONE_CHANGED } } },
+	{ .pattern = ZONES "/<zone>/notify", .source = ROUTE_NONE },
+	{ ZONES "/<zone>/rectify", ROUTE_PATH, { { "PUT", ZONE_CHANGED } } },
+	{ ZONES "/<zone>", ROUTE_PATH, { { "PATCH", ZONE_CHANGED }, { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_DELETED } } },
+	{ ZONES, ROUTE_BODY, { { "POST", ZONE_CREATED } } },
 };
 
 /* The path within a request-target: without query, and without "http://host" of the absolute form, which PowerDNS takes too. */

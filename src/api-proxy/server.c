@@ -7,9 +7,9 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
-#include "common/axfr_client.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/listen_address.h"
 #include "common/log.h"
 
 #define HEADER_MEMORY ((size_t)128 << 10) /* of a connection: a request's header, and a piece of its body */
@@ -22,6 +22,7 @@ struct server {
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
 	unsigned active; /* requests */
+	bool quiet;      /* does not listen any more */
 };
 
 /* A request as libmicrohttpd shows it: a call with the head, calls with pieces of the body, a call at the end. */
@@ -172,8 +173,8 @@ static void on_log(void *userdata, const char *format, va_list arguments)
 static int open_socket(const char *listen_text, int *ret_fd)
 {
 	struct sockaddr_storage address;
-	unsigned size;
-	int result = axfr_parse_address(listen_text, &address, &size);
+	socklen_t size;
+	int result = listen_address_parse(listen_text, &address, &size);
 	if (result < 0)
 		return result;
 	CLEANUP(close) int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -226,7 +227,8 @@ int server_start(const char *listen_text, unsigned connections_max, const struct
 
 int server_drain(struct server *server, int64_t timeout_us)
 {
-	int fd = MHD_quiesce_daemon(server->daemon);
+	int fd = server->quiet ? -1 : MHD_quiesce_daemon(server->daemon);
+	server->quiet = true;
 	if (fd >= 0)
 		(void)close(fd);
 	uint64_t end_us = clock_monotonic_us() + (uint64_t)timeout_us;

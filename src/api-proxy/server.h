@@ -9,7 +9,7 @@
 struct server;
 /* listen: ADDRESS:PORT or [ADDRESS]:PORT. context outlives the server. ERROR_MALFORMED, -EADDRINUSE … */
 int server_start(const char *listen, unsigned connections_max, const struct request_context *context, struct server **ret);
-/* Accepts no more clients and waits for requests under way. 0, or -ETIMEDOUT when some are left after timeout_us. */
+/* Accepts no more clients and waits for requests under way. 0, or -ETIMEDOUT when some are left after timeout_us; may be called again. */
 int server_drain(struct server *server, int64_t timeout_us);
 /* Ends all connections; requests under way must be able to end (upstream_cancel). */
 void server_stop(struct server *server);
