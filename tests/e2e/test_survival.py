@@ -94,8 +94,9 @@ def test_kill(make_lab, zone, name):
             pass
         killer.join()
         lab.start(name)
+    # What NATS had handed to the killed one is handed out again after the consumer's acknowledgement time.
     for one, address in answered.items():
-        lab.wait_answer(f"www.{one}", "A", [address])
+        lab.wait_answer(f"www.{one}", "A", [address], timeout=30 + kit.LIMIT)
     for one in zones:
         lab.wait_same(one)
     on_primary = {entry["name"] for entry in lab.primary_api.zones()}
@@ -164,7 +165,7 @@ def test_primary_down(make_lab, zone):
     change(lab, zone, "192.0.2.44")
     lab.kill("primary")
     lab.start("zone-provider")
-    lab.wait_log("zone-provider", zone.replace(".", r"\.").rstrip("\\.") + ".*(refused|unreachable|failed)")
+    lab.wait_log("zone-provider", f"cannot publish.*zone={zone}")
     answer = lab.api.request("GET", "/zones")
     assert answer.status_code in (502, 503, 504)
     for server in lab.secondaries():
