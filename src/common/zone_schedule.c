@@ -113,6 +113,8 @@ static int task_start(struct zone_task *task)
 	task->wishes = 0;
 	task->due = false;
 	task->run = run;
+	if (task->timer) /* it would find the task not due, and forget it under the run */
+		(void)sd_event_source_set_enabled(task->timer, SD_EVENT_OFF);
 	task->schedule->options.start(run, task->schedule->options.userdata);
 	return 0;
 }

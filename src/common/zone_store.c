@@ -14,8 +14,8 @@
 
 /* Room that headers, subject and protocol take in a message of the largest size. */
 #define HEADER_ROOM 8192
-#define ACK_WAIT_US (60 * INT64_C(1000000))
-#define ACK_PENDING 10000
+#define EVENTS_PENDING 100000 /* zones that cannot be published must not hold up the others */
+#define HEADS_PENDING 256     /* bounds what a syncer holds in memory */
 
 DEFINE_CLEANUP(message, struct bus_message *, bus_message_free)
 DEFINE_CLEANUP(spool, struct spool *, spool_free)
@@ -53,10 +53,26 @@ int zone_store_ensure(struct bus *bus, const char *prefix, int replicas)
 
 	struct bus_consumer_options consumer = {
 		.stream = events, .name = SUBJECT_PROVIDER_CONSUMER, .filter = filter,
-		.ack_wait_us = ACK_WAIT_US, .max_ack_pending = ACK_PENDING,
+		.ack_wait_us = ZONE_STORE_ACK_WAIT_US, .max_ack_pending = EVENTS_PENDING,
 	};
 
 	return bus_consumer_ensure(bus, &consumer, NULL);
+}
+
+int zone_store_ensure_secondary(struct bus *bus, const char *prefix, const char *secondary, bool *ret_made)
+{
+	char stream[SUBJECT_SIZE], name[SUBJECT_SIZE], filter[SUBJECT_SIZE];
+
+	subject_stream(prefix, STREAM_ZONES, stream);
+	subject_consumer(secondary, name);
+	snprintf(filter, sizeof(filter), "%s.zone.>", prefix);
+
+	struct bus_consumer_options consumer = {
+		.stream = stream, .name = name, .filter = filter,
+		.ack_wait_us = ZONE_STORE_ACK_WAIT_US, .max_ack_pending = HEADS_PENDING,
+	};
+
+	return bus_consumer_ensure(bus, &consumer, ret_made);
 }
 
 int zone_store_head(struct bus *bus, const char *prefix, const struct trusted_keys *keys, const char *zone,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
+#include <stdbool.h>
 #include "common/bus.h"
 #include "common/zone_head.h"
 /*
@@ -10,6 +11,16 @@
 
 /* Creates the streams that are missing (EVENTS, ZONES, BODIES, STATE) and the provider's durable consumer. */
 int zone_store_ensure(struct bus *bus, const char *prefix, int replicas);
+
+/*
+ * What was delivered and neither acknowledged nor said to be worked on for so long is delivered again: to whoever took over
+ * from a member that was killed. A member that holds messages says so every ZONE_STORE_PROGRESS_US.
+ */
+#define ZONE_STORE_ACK_WAIT_US 5000000
+#define ZONE_STORE_PROGRESS_US 1500000
+
+/* Makes the durable consumer from which a secondary follows the store, if missing; *ret_made (may be NULL) tells. */
+int zone_store_ensure_secondary(struct bus *bus, const char *prefix, const char *secondary, bool *ret_made);
 
 /*
  * Newest head of a zone, verified, and its stream sequence. *ret_message (may be NULL) gets the message with the inline body.

@@ -12,8 +12,6 @@
 #define SOON_US 200000
 #define WARN_AFTER_US 5000000
 #define WARN_AGAIN_US (3600 * 1000000ull)
-#define ACK_WAIT_US (30 * 1000000ll)
-#define MAX_ACK_PENDING 256
 #define MEMBERS_MAX 10000
 #define COPY_SIZE (16u << 20)
 #define MEMBER_KEY "member."
@@ -155,18 +153,11 @@ static int copy_members(struct look *look)
 
 static int ensure_consumers(struct look *look)
 {
-	char stream[SUBJECT_SIZE], filter[SUBJECT_SIZE], name[SUBJECT_SIZE];
-	bool made;
 	int result = 0;
 
-	subject_stream(look->checker->prefix, STREAM_ZONES, stream);
-	(void)snprintf(filter, sizeof(filter), "%s.zone.>", look->checker->prefix);
 	for (size_t i = 0; i < look->count && result == 0; i++) {
-		subject_consumer(look->ids[i], name);
-		made = false;
-		result = bus_consumer_ensure(look->checker->bus, &(struct bus_consumer_options){
-			.stream = stream, .name = name, .filter = filter,
-			.ack_wait_us = ACK_WAIT_US, .max_ack_pending = MAX_ACK_PENDING }, &made);
+		bool made = false;
+		result = zone_store_ensure_secondary(look->checker->bus, look->checker->prefix, look->ids[i], &made);
 		look->consumers_made += made;
 	}
 	return result;

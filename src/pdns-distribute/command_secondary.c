@@ -10,8 +10,6 @@
 DEFINE_CLEANUP(table, struct table *, table_free)
 DEFINE_CLEANUP(json, json_t *, json_decref)
 
-#define ACK_WAIT_US (30 * 1000000ll)
-#define MAX_ACK_PENDING 256
 #define MEMBER_KEY "member."
 
 static void member_key(const char *id, char key[SUBJECT_ID_SIZE + sizeof(MEMBER_KEY)])
@@ -23,15 +21,12 @@ static void member_key(const char *id, char key[SUBJECT_ID_SIZE + sizeof(MEMBER_
 static int enrol(struct command *command, const char *id, bool *ret_created)
 {
 	const char *prefix = command->configuration.common.prefix;
-	char stream[SUBJECT_SIZE], consumer[SUBJECT_SIZE], bucket[SUBJECT_SIZE], filter[SUBJECT_SIZE], at[CLOCK_TEXT_SIZE];
+	char bucket[SUBJECT_SIZE], at[CLOCK_TEXT_SIZE];
 	char key[SUBJECT_ID_SIZE + sizeof(MEMBER_KEY)];
 	CLEANUP(free) char *value = NULL;
 	int result;
 
-	subject_stream(prefix, STREAM_ZONES, stream);
 	subject_stream(prefix, BUCKET_STATE, bucket);
-	subject_consumer(id, consumer);
-	(void)snprintf(filter, sizeof(filter), "%s.zone.>", prefix);
 	member_key(id, key);
 	clock_to_text(clock_realtime_us(), at);
 	if (asprintf(&value, "{\"v\":1,\"id\":\"%s\",\"added\":\"%s\",\"by\":\"pdns-distribute\"}", id, at) < 0) {
@@ -40,9 +35,7 @@ static int enrol(struct command *command, const char *id, bool *ret_created)
 	}
 	result = zone_store_ensure(command->bus, prefix, (int)command->configuration.stream_replicas);
 	if (result == 0)
-		result = bus_consumer_ensure(command->bus, &(struct bus_consumer_options){
-			.stream = stream, .name = consumer, .filter = filter,
-			.ack_wait_us = ACK_WAIT_US, .max_ack_pending = MAX_ACK_PENDING }, NULL);
+		result = zone_store_ensure_secondary(command->bus, prefix, id, NULL);
 	if (result == 0)
 		result = bus_kv_put(command->bus, bucket, key, value, 0, NULL);
 	*ret_created = result == 0;

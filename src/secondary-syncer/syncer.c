@@ -17,6 +17,7 @@
 #include "common/subject.h"
 #include "common/work.h"
 #include "common/zone_schedule.h"
+#include "common/zone_store.h"
 #include "secondary-syncer/answers.h"
 #include "secondary-syncer/apply.h"
 #include "secondary-syncer/dns_server.h"
@@ -28,7 +29,6 @@
 #define RETRY_US 100000
 #define RETRY_CEILING_US 2000000      /* while PowerDNS or the store is away */
 #define LATER_CEILING_US 300000000    /* for one zone that fails */
-#define PROGRESS_INTERVAL_US 10000000 /* tells JetStream that held heads are worked on; well below the consumer's ack_wait */
 
 enum powerdns_state { POWERDNS_UNKNOWN, POWERDNS_UP, POWERDNS_DOWN };
 
@@ -442,7 +442,7 @@ static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct syncer *syncer = userdata;
 	zone_schedule_each_message(syncer->schedule, tell_progress, syncer);
-	int r = sd_event_source_set_time(source, usec + PROGRESS_INTERVAL_US);
+	int r = sd_event_source_set_time(source, usec + ZONE_STORE_PROGRESS_US);
 	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -488,7 +488,7 @@ static int start_loop_parts(struct syncer *syncer)
 	if (r == 0)
 		r = mailbox_new(loop, INPUTS_IN_HAND, input_in_loop, syncer, &syncer->inputs);
 	if (r == 0)
-		r = sd_event_add_time_relative(loop, &syncer->progress, CLOCK_MONOTONIC, PROGRESS_INTERVAL_US, 0, on_progress, syncer);
+		r = sd_event_add_time_relative(loop, &syncer->progress, CLOCK_MONOTONIC, ZONE_STORE_PROGRESS_US, 0, on_progress, syncer);
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &syncer->local_check, CLOCK_MONOTONIC, 0, 0, on_local_check, syncer);
 	return r < 0 ? r : applied_book_each(syncer->book, NULL, retry_failed, syncer);

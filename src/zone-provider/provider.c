@@ -20,7 +20,6 @@
 #define EVENTS_IN_HAND 256           /* messages between the pulling thread and the loop */
 #define RETRY_US 200000
 #define RETRY_CEILING_US 30000000
-#define PROGRESS_INTERVAL_US 10000000 /* tells JetStream that held events are worked on; well below the consumer's ack_wait */
 
 struct provider {
 	struct daemon *daemon;
@@ -241,7 +240,7 @@ static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct provider *provider = userdata;
 	zone_schedule_each_message(provider->schedule, tell_progress, provider);
-	int r = sd_event_source_set_time(source, usec + PROGRESS_INTERVAL_US);
+	int r = sd_event_source_set_time(source, usec + ZONE_STORE_PROGRESS_US);
 	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -276,7 +275,7 @@ static int start_parts(struct provider *provider)
 	if (r == 0)
 		r = mailbox_new(loop, EVENTS_IN_HAND, event_in_loop, provider, &provider->events);
 	if (r == 0)
-		r = sd_event_add_time_relative(loop, &provider->progress, CLOCK_MONOTONIC, PROGRESS_INTERVAL_US, 0, on_progress, provider);
+		r = sd_event_add_time_relative(loop, &provider->progress, CLOCK_MONOTONIC, ZONE_STORE_PROGRESS_US, 0, on_progress, provider);
 	if (r < 0)
 		return r;
 	char stream[SUBJECT_SIZE];

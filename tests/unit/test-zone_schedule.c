@@ -143,6 +143,22 @@ static void burst_collapses_into_one_more_run(void **state)
 	assert_int_equal(zone_schedule_waiting(fixture->schedule), 0);
 }
 
+/* The timer that would forget a quiet zone must not do so while the zone runs again. */
+static void running_zone_is_not_forgotten(void **state)
+{
+	struct fixture *fixture = *state;
+	add(fixture, "a.");
+	zone_schedule_ended(fixture->schedule, fixture->runs[0], ZONE_RUN_DONE, 0);
+	usleep(10); /* beyond the gap, so that it starts at once, with the timer still to fire */
+	add(fixture, "a.");
+	assert_int_equal(fixture->started, 2);
+	while (sd_event_run(fixture->loop, 1000) > 0) {
+	}
+	assert_true(zone_schedule_busy(fixture->schedule, "a."));
+	zone_schedule_ended(fixture->schedule, fixture->runs[1], ZONE_RUN_DONE, 0);
+	assert_int_equal(zone_schedule_waiting(fixture->schedule), 0);
+}
+
 static void ending_with_work_left_frees_it(void **state)
 {
 	struct fixture *fixture = *state;
@@ -159,6 +175,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(failure_keeps_its_messages, setup, teardown),
 		cmocka_unit_test_setup_teardown(news_cut_the_delay_of_a_failed_zone, setup, teardown),
 		cmocka_unit_test_setup_teardown(burst_collapses_into_one_more_run, setup_coalescing, teardown),
+		cmocka_unit_test_setup_teardown(running_zone_is_not_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(ending_with_work_left_frees_it, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
