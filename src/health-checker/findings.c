@@ -44,7 +44,16 @@ static bool is_young(const struct comparison *comparison, const struct index_zon
 	return zone->received_us != 0 && zone->received_us + YOUNG_US > comparison->started_us;
 }
 
-static int on_primary(const char *name, uint32_t serial, void *userdata)
+/*
+ * The serial tells most changes; that a zone became signed or unsigned does not move it. What neither tells, the recheck
+ * finds.
+ */
+static bool agrees(const struct index_zone *zone, const struct listing_facts *facts)
+{
+	return zone->serial == facts->serial && (zone->signatures_expire != 0) == facts->is_signed;
+}
+
+static int on_primary(const char *name, const struct listing_facts *facts, void *userdata)
 {
 	struct comparison *comparison = userdata;
 	struct index_zone *zone;
@@ -54,13 +63,13 @@ static int on_primary(const char *name, uint32_t serial, void *userdata)
 		return result == -ENOMEM ? result : 0;
 	zone->scan = comparison->number;
 	zone->approved = false;
-	if (zone->state == INDEX_PRESENT && (zone->serial == serial || is_young(comparison, zone)))
+	if (zone->state == INDEX_PRESENT && (agrees(zone, facts) || is_young(comparison, zone)))
 		return 0;
 	if (zone->state == INDEX_DELETED && is_young(comparison, zone))
 		return 0;
 	comparison->missing += zone->state != INDEX_PRESENT;
-	if (!asked(zone, ZONE_CHECK, serial, comparison->now_us))
-		ask(comparison, zone, ZONE_CHECK, serial);
+	if (!asked(zone, ZONE_CHECK, facts->serial, comparison->now_us))
+		ask(comparison, zone, ZONE_CHECK, facts->serial);
 	return 0;
 }
 

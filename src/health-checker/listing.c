@@ -3,7 +3,7 @@
 #include <errno.h>
 #include "common/cleanup.h"
 
-/* One after the other: serial in 4 octets, then the name with its NUL. */
+/* One after the other: the facts, then the name with its NUL. */
 struct listing {
 	char *bytes;
 	size_t size, room, count;
@@ -27,9 +27,9 @@ void listing_free(struct listing *listing)
 	free(listing);
 }
 
-int listing_add(struct listing *listing, const char *zone, uint32_t serial)
+int listing_add(struct listing *listing, const char *zone, const struct listing_facts *facts)
 {
-	size_t size = sizeof(serial) + strlen(zone) + 1;
+	size_t size = sizeof(*facts) + strlen(zone) + 1;
 
 	if (listing->size + size > listing->room) {
 		size_t room = listing->room * 2 + size + 4096;
@@ -39,8 +39,8 @@ int listing_add(struct listing *listing, const char *zone, uint32_t serial)
 		listing->bytes = bytes;
 		listing->room = room;
 	}
-	memcpy(listing->bytes + listing->size, &serial, sizeof(serial));
-	memcpy(listing->bytes + listing->size + sizeof(serial), zone, size - sizeof(serial));
+	memcpy(listing->bytes + listing->size, facts, sizeof(*facts));
+	memcpy(listing->bytes + listing->size + sizeof(*facts), zone, size - sizeof(*facts));
 	listing->size += size;
 	listing->count++;
 	return 0;
@@ -51,16 +51,17 @@ size_t listing_count(const struct listing *listing)
 	return listing->count;
 }
 
-int listing_each(const struct listing *listing, int (*visit)(const char *zone, uint32_t serial, void *userdata), void *userdata)
+int listing_each(const struct listing *listing, int (*visit)(const char *zone, const struct listing_facts *facts, void *userdata),
+                 void *userdata)
 {
-	uint32_t serial;
+	struct listing_facts facts;
 	int result = 0;
 
 	for (size_t at = 0; at < listing->size && result >= 0;) {
-		const char *zone = listing->bytes + at + sizeof(serial);
-		memcpy(&serial, listing->bytes + at, sizeof(serial));
-		result = visit(zone, serial, userdata);
-		at += sizeof(serial) + strlen(zone) + 1;
+		const char *zone = listing->bytes + at + sizeof(facts);
+		memcpy(&facts, listing->bytes + at, sizeof(facts));
+		result = visit(zone, &facts, userdata);
+		at += sizeof(facts) + strlen(zone) + 1;
 	}
 	return result < 0 ? result : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 /*
@@ -8,8 +9,13 @@
 struct listing;
 int listing_new(struct listing **ret);
 void listing_free(struct listing *listing);
-/* serial: what DNS answers. -ENOMEM. */
-int listing_add(struct listing *listing, const char *zone, uint32_t serial);
+struct listing_facts {
+	uint32_t serial; /* what DNS answers */
+	bool is_signed;
+};
+/* -ENOMEM. */
+int listing_add(struct listing *listing, const char *zone, const struct listing_facts *facts);
 size_t listing_count(const struct listing *listing);
 /* In the order they were added; negative stops and is the result. */
-int listing_each(const struct listing *listing, int (*visit)(const char *zone, uint32_t serial, void *userdata), void *userdata);
+int listing_each(const struct listing *listing, int (*visit)(const char *zone, const struct listing_facts *facts, void *userdata),
+                 void *userdata);

@@ -43,7 +43,7 @@ static int on_zone(const struct pdns_zone *zone, void *userdata)
 
 	if (work_stopping(job->checker->pool))
 		return -ECANCELED;
-	return listing_add(job->listing, zone->zone, zone->edited_serial);
+	return listing_add(job->listing, zone->zone, &(struct listing_facts){ zone->edited_serial, zone->dnssec });
 }
 
 /* On a worker. A listing counts only when it is whole. */

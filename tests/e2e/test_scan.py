@@ -16,6 +16,17 @@ def test_made_changed_deleted(lab, zone):
     lab.wait_no_zone(zone)
 
 
+def test_signed_around_the_proxy(lab, zone):
+    """Goal: a zone signed and unsigned again on the primary itself, with its serial as it was, follows everywhere."""
+    lab.primary_api.create(zone, kit.www(zone))
+    lab.wait_same(zone)
+    serial = kit.serial(lab.primary, zone)
+    for command in ("secure-zone", "disable-dnssec"):
+        lab.command("pdnsutil", f"--config-dir={lab.dir}/etc/primary", command, zone)
+        lab.wait_same(zone)
+    assert kit.serial(lab.primary, zone) == serial
+
+
 def test_before_the_suite(make_lab, zone):
     """Goal: zones that the primary had before the suite came are distributed."""
     lab = make_lab(sets=kit.QUICK)

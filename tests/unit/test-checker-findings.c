@@ -44,7 +44,7 @@ static void list(struct fixture *fixture, unsigned first, unsigned last, uint32_
 	assert_int_equal(listing_new(&fixture->listing), 0);
 	for (unsigned i = first; i < last; i++) {
 		(void)snprintf(name, sizeof(name), "z%u.example.", i);
-		assert_int_equal(listing_add(fixture->listing, name, serial), 0);
+		assert_int_equal(listing_add(fixture->listing, name, &(struct listing_facts){ .serial = serial }), 0);
 	}
 }
 
