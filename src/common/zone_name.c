@@ -187,6 +187,7 @@ int zone_name_from_subject(const char *part, char ret_zone[ZONE_NAME_SIZE])
 	if (start < 0)
 		return start;
 	/* One zone has one subject: an escape that was not needed, or upper case, would be a second one. */
+	knot_dname_to_lower(wire + start);
 	if (wire_to_subject(wire + start, again) < 0 || strcmp(part, again) != 0)
 		return ERROR_MALFORMED;
 	return wire_to_text(wire + start, ret_zone);

@@ -98,7 +98,7 @@ static void test_refused(void **state)
 	(void)state;
 	static const char *const texts[] = { "", "..", ".a", "a..b", "a..", "a\\", "a\\2", "a\\25.", "a\\256.", L63 "0.org.",
 	                                     L63 "." L63 "." L63 "." L61 "0." };
-	static const char *const parts[] = { "", ".", "a.", ".a", "a..b", "A", "a b", "%6", "%6g", "%61", "%2a", "a%", "a%2",
+	static const char *const parts[] = { "", ".", "a.", ".a", "a..b", "A", "a b", "%6", "%6g", "%61", "%57", "org.%DA%57", "%2a", "a%", "a%2",
 	                                     "*", ">", "a\\", "%%", "%.a", L63 "0", L63 "." L63 "." L63 "." L61 "0", "\xc3" };
 	static const char *const ids[] = { "", "=", "=2", "=2f.org", "=2G.org", "=00.org", "%", "%2", "%zz", "%00", "a..b", "%3d2f" };
 	char zone[ZONE_NAME_SIZE] = "untouched";
