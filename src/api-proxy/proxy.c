@@ -11,7 +11,7 @@
 #include "api-proxy/server.h"
 #include "common/cleanup.h"
 #include "common/error.h"
-#include "common/listen_address.h"
+#include "common/net_address.h"
 #include "common/log.h"
 
 #define DRAIN_US INT64_C(5000000)
@@ -24,23 +24,16 @@ struct proxy {
 	struct server *server;
 };
 
-static bool is_loopback(const struct sockaddr_storage *address)
-{
-	if (address->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
-}
-
 int proxy_check(const void *configuration, char **ret_reason)
 {
 	const struct proxy_options *options = configuration;
 	struct sockaddr_storage address;
 	socklen_t size;
-	if (listen_address_parse(options->listen, &address, &size) < 0) {
+	if (net_address_parse(options->listen, &address, &size) < 0) {
 		*ret_reason = strdup("listen: not of the form ADDRESS:PORT or [ADDRESS]:PORT");
 		return ERROR_MALFORMED;
 	}
-	if (!options->plain_http && !is_loopback(&address)) {
+	if (!options->plain_http && !net_address_is_loopback(&address)) {
 		*ret_reason = strdup("listen: not a loopback address, which needs plain-http = yes");
 		return ERROR_MALFORMED;
 	}

@@ -9,7 +9,7 @@
 #include <time.h>
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/listen_address.h"
+#include "common/net_address.h"
 #include "common/log.h"
 
 #define HEADER_MEMORY ((size_t)128 << 10) /* of a connection: a request's header, and a piece of its body */
@@ -174,7 +174,7 @@ static int open_socket(const char *listen_text, int *ret_fd)
 {
 	struct sockaddr_storage address;
 	socklen_t size;
-	int result = listen_address_parse(listen_text, &address, &size);
+	int result = net_address_parse(listen_text, &address, &size);
 	if (result < 0)
 		return result;
 	CLEANUP(close) int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

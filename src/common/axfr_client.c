@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sodium.h>
@@ -11,6 +11,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/net_address.h"
 #include "common/zone_name.h"
 
 #define QUERY_SIZE 1024      /* a question and a TSIG with the longest names */
@@ -57,38 +58,6 @@ static void transfer_free(struct transfer *transfer)
 DEFINE_CLEANUP(transfer, struct transfer *, transfer_free)
 DEFINE_CLEANUP(packet, knot_pkt_t *, knot_pkt_free)
 
-int axfr_parse_address(const char *text, struct sockaddr_storage *ret, unsigned *ret_size)
-{
-	char host[INET6_ADDRSTRLEN];
-	bool six = text[0] == '[';
-	const char *begin = six ? text + 1 : text;
-	size_t size = strcspn(begin, six ? "]" : ":");
-	const char *port = begin + size + (six ? 1 : 0);
-	struct sockaddr_storage address = { 0 };
-
-	if (begin[size] == '\0' || size >= sizeof(host) || *port++ != ':')
-		return ERROR_MALFORMED;
-	memcpy(host, begin, size);
-	host[size] = '\0';
-
-	size_t digits = strspn(port, "0123456789");
-	unsigned long number = strtoul(port, NULL, 10);
-	if (digits == 0 || digits > 5 || port[digits] != '\0' || number == 0 || number > UINT16_MAX)
-		return ERROR_MALFORMED;
-	struct sockaddr_in *in = (struct sockaddr_in *)&address;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address;
-	if (inet_pton(six ? AF_INET6 : AF_INET, host, six ? (void *)&in6->sin6_addr : (void *)&in->sin_addr) != 1)
-		return ERROR_MALFORMED;
-	address.ss_family = six ? AF_INET6 : AF_INET;
-	if (six)
-		in6->sin6_port = htons((uint16_t)number);
-	else
-		in->sin_port = htons((uint16_t)number);
-	*ret = address;
-	*ret_size = six ? sizeof(*in6) : sizeof(*in);
-	return 0;
-}
-
 /* Waits for events on fd until the deadline. */
 static int wait_for(int fd, short events, uint64_t deadline_us)
 {
@@ -115,9 +84,9 @@ static uint64_t deadline_after(int64_t timeout_us)
 static int connect_to(const char *server, int type, int64_t timeout_us)
 {
 	struct sockaddr_storage address;
-	unsigned size;
+	socklen_t size;
 
-	int result = axfr_parse_address(server, &address, &size);
+	int result = net_address_parse(server, &address, &size);
 	if (result < 0)
 		return result;
 	CLEANUP(close) int fd = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -35,7 +35,3 @@ int axfr_fetch(const struct axfr_source *source, const char *zone, record_visit 
  * -ETIMEDOUT. PowerDNS 4.7 answers REFUSED for a zone that it has no part of.
  */
 int axfr_ask_serial(const struct axfr_source *source, const char *zone, uint32_t *ret_serial);
-
-/* Splits "ADDRESS:PORT" or "[ADDRESS]:PORT" into a struct sockaddr_storage; ERROR_MALFORMED. Numeric addresses only. */
-struct sockaddr_storage;
-int axfr_parse_address(const char *text, struct sockaddr_storage *ret, unsigned *ret_size);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <syslog.h>
 #include "common/cleanup.h"
-#include "common/listen_address.h"
+#include "common/net_address.h"
 #include "common/subject.h"
 
 #define FIELD(name) offsetof(struct daemon_options, name)
@@ -111,7 +111,7 @@ static int check_common(const struct daemon_options *options, char **ret_reason)
 		return refuse("id", "must be 1 to 63 of a-z, 0-9 and '-', not beginning with '-'", ret_reason);
 	if (!options->prefix || subject_check_prefix(options->prefix) < 0)
 		return refuse("prefix", "must be 1 to 32 of a-z, 0-9, '-' and '_'", ret_reason);
-	if (options->metrics_listen && listen_address_parse(options->metrics_listen, &address, &length) < 0)
+	if (options->metrics_listen && net_address_parse(options->metrics_listen, &address, &length) < 0)
 		return refuse("metrics-listen", "must be ADDRESS:PORT or [ADDRESS]:PORT", ret_reason);
 	if (strncmp(options->pdns_api_url, "http://", 7) != 0 && strncmp(options->pdns_api_url, "https://", 8) != 0)
 		return refuse("pdns-api-url", "must begin with http:// or https://", ret_reason);

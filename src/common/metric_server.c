@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include "common/cleanup.h"
-#include "common/listen_address.h"
+#include "common/net_address.h"
 #include "common/metric.h"
 
 #define CONNECTIONS_MAX 16
@@ -75,7 +75,7 @@ int metric_server_start(const char *listen, struct metric *const *tables, struct
 {
 	struct sockaddr_storage address;
 	socklen_t length;
-	if (listen_address_parse(listen, &address, &length) < 0)
+	if (net_address_parse(listen, &address, &length) < 0)
 		return -EINVAL;
 	struct metric_server *server = calloc(1, sizeof(*server));
 	if (!server)

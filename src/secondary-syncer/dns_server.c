@@ -11,9 +11,9 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "common/axfr_client.h"
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/net_address.h"
 #include "secondary-syncer/dns_answer.h"
 #include "secondary-syncer/syncer_metrics.h"
 
@@ -302,8 +302,8 @@ static void *tcp_main(void *userdata)
 static int open_socket(const char *listen_on, int type, int *ret)
 {
 	struct sockaddr_storage address;
-	unsigned size;
-	int r = axfr_parse_address(listen_on, &address, &size);
+	socklen_t size;
+	int r = net_address_parse(listen_on, &address, &size);
 	if (r < 0)
 		return r;
 	CLEANUP(close) int fd = socket(address.ss_family, type | SOCK_CLOEXEC, 0);

@@ -3,17 +3,15 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <stdatomic.h>
 
 #include "common/ask.h"
-#include "common/axfr_client.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/log.h"
 #include "common/mailbox.h"
+#include "common/net_address.h"
 #include "common/subject.h"
 #include "common/work.h"
 #include "common/zone_schedule.h"
@@ -71,17 +69,14 @@ int syncer_check(const void *configuration, char **ret_reason)
 {
 	const struct syncer_options *options = configuration;
 	struct sockaddr_storage address;
-	unsigned size;
-	if (axfr_parse_address(options->dns_listen, &address, &size) < 0 ||
-	    axfr_parse_address(options->secondary_dns, &address, &size) < 0) {
+	socklen_t size;
+	if (net_address_parse(options->dns_listen, &address, &size) < 0 ||
+	    net_address_parse(options->secondary_dns, &address, &size) < 0) {
 		*ret_reason = strdup("dns-listen and secondary-dns must be ADDRESS:PORT or [ADDRESS]:PORT");
 		return ERROR_MALFORMED;
 	}
-	(void)axfr_parse_address(options->dns_listen, &address, &size);
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-	bool loopback = address.ss_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-	if (!loopback) {
+	(void)net_address_parse(options->dns_listen, &address, &size);
+	if (!net_address_is_loopback(&address)) {
 		*ret_reason = strdup("dns-listen: must be a loopback address: whoever reaches it can read all zones");
 		return ERROR_MALFORMED;
 	}

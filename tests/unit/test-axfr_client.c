@@ -42,33 +42,6 @@ static int see(const struct record *record, void *userdata)
 	return seen->stop_at && seen->records == seen->stop_at ? -ECANCELED : 0;
 }
 
-static void test_address(void **state)
-{
-	(void)state;
-	static const struct { const char *text; int want; unsigned port; } rows[] = {
-		{ "127.0.0.1:53", AF_INET, 53 },  { "[::1]:5300", AF_INET6, 5300 }, { "192.0.2.1:65535", AF_INET, 65535 },
-		{ "", -1, 0 },                    { "127.0.0.1", -1, 0 },           { "127.0.0.1:", -1, 0 },
-		{ "127.0.0.1:0", -1, 0 },         { "127.0.0.1:65536", -1, 0 },     { "127.0.0.1:5x", -1, 0 },
-		{ "127.0.0.1:+53", -1, 0 },       { "127.0.0.1: 53", -1, 0 },       { "localhost:53", -1, 0 },
-		{ "::1:53", -1, 0 },              { "[::1]", -1, 0 },               { "[::1]53", -1, 0 },
-		{ "[::1", -1, 0 },                { "[127.0.0.1]:53", -1, 0 },      { "127.1:53", -1, 0 },
-		{ "[]:53", -1, 0 },               { ":53", -1, 0 },                 { "127.0.0.1:000053", -1, 0 },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct sockaddr_storage address = { 0 };
-		unsigned size = 0;
-		int result = axfr_parse_address(rows[i].text, &address, &size);
-		if (rows[i].want < 0) {
-			assert_int_equal(result, ERROR_MALFORMED);
-			assert_int_equal(size, 0);
-			continue;
-		}
-		assert_int_equal(result, 0);
-		assert_int_equal(address.ss_family, rows[i].want);
-		assert_int_equal(ntohs(((struct sockaddr_in *)&address)->sin_port), rows[i].port);
-	}
-}
-
 /* Real transfers. */
 
 static const char zones_script[] =
@@ -483,7 +456,6 @@ static void test_serials(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_address),
 		cmocka_unit_test(test_transfers),
 		cmocka_unit_test(test_serials),
 		cmocka_unit_test(test_fake_answers),
