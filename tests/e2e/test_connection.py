@@ -3,8 +3,10 @@
 
 import base64
 import binascii
+import json
 import secrets
 import subprocess
+import time
 
 import kit
 import nacl.signing
@@ -23,15 +25,28 @@ def private(folder, name, text):
     return str(path)
 
 
-def nkey():
-    """A user's NKEY: seed and public key as nats-server writes them."""
-    def written(prefix, data):
-        raw = prefix + data
-        return base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode().rstrip("=")
-    key = nacl.signing.SigningKey.generate()
-    user = 20 << 3
-    seed = bytes([18 << 3 | user >> 5, (user & 31) << 3])
-    return written(seed, bytes(key)), written(bytes([user]), bytes(key.verify_key))
+OPERATOR, ACCOUNT, USER = 14 << 3, 0, 20 << 3  # what the first letter of an NKEY says
+
+
+class Nkey:
+    """An NKEY: seed and public key as nats-server writes them, and what it signs."""
+
+    def __init__(self, kind):
+        def written(prefix, data):
+            raw = prefix + data
+            return base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode().rstrip("=")
+        self.key = nacl.signing.SigningKey.generate()
+        self.seed = written(bytes([18 << 3 | kind >> 5, (kind & 31) << 3]), bytes(self.key))
+        self.public = written(bytes([kind]), bytes(self.key.verify_key))
+
+    def token(self, subject, name, **nats):
+        """A JWT by this key about another one."""
+        def part(data):
+            return base64.urlsafe_b64encode(data if isinstance(data, bytes) else json.dumps(data).encode()).decode().rstrip("=")
+        claims = {"jti": secrets.token_hex(16), "iat": int(time.time()), "iss": self.public, "sub": subject.public, "name": name,
+                  "nats": {**nats, "version": 2}}
+        text = part({"typ": "JWT", "alg": "ed25519-nkey"}) + "." + part(claims)
+        return text + "." + part(self.key.sign(text.encode()).signature)
 
 
 def test_user_and_password(make_lab, zone, tmp_path):
@@ -51,11 +66,36 @@ def test_token(make_lab, zone, tmp_path):
 
 def test_nkey(make_lab, zone, tmp_path):
     """Goal: an NKEY seed."""
-    seed, public = nkey()
+    user = Nkey(USER)
     lab = make_lab(sets=kit.merge(kit.NO_REPAIR, {
-        "nats": {"authorization": f"{{ users: [ {{ nkey: {public} }} ] }}"}, "common": {"nats-nkey-seed-file": private(tmp_path, "seed", seed)}}))
+        "nats": {"authorization": f"{{ users: [ {{ nkey: {user.public} }} ] }}"},
+        "common": {"nats-nkey-seed-file": private(tmp_path, "seed", user.seed)}}))
     arrives(lab, zone)
-    assert not [path for path in (lab.dir / "log").iterdir() if seed in path.read_text()]
+    assert not [path for path in (lab.dir / "log").iterdir() if user.seed in path.read_text()]
+
+
+def test_credentials_file(make_lab, zone, tmp_path):
+    """Goal: a credentials file, as operators of NATS with JWTs give them out."""
+    operator, system, account, user = Nkey(OPERATOR), Nkey(ACCOUNT), Nkey(ACCOUNT), Nkey(USER)
+    limits = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf", "mem_storage", "disk_storage", "streams", "consumer"), -1)
+    account_token = operator.token(account, "lab", type="account", limits={**limits, "wildcards": True})
+    system_token = operator.token(system, "system", type="account", limits={**limits, "mem_storage": 0, "disk_storage": 0, "wildcards": True})
+    token = account.token(user, "lab", type="user", subs=-1, data=-1, payload=-1)
+    credentials = private(tmp_path, "lab.creds", f"""-----BEGIN NATS USER JWT-----
+{token}
+------END NATS USER JWT------
+
+-----BEGIN USER NKEY SEED-----
+{user.seed}
+------END USER NKEY SEED------
+""")
+    lab = make_lab(sets=kit.merge(kit.NO_REPAIR, {
+        "nats": {"operator": operator.token(operator, "lab", type="operator"), "resolver": "MEMORY",
+                 "system_account": system.public,
+                 "resolver_preload": f"{{ {account.public}: {account_token}, {system.public}: {system_token} }}"},
+        "common": {"nats-credentials-file": credentials}}))
+    arrives(lab, zone)
+    assert not [path for path in (lab.dir / "log").iterdir() if user.seed in path.read_text()]
 
 
 def test_tls(make_lab, zone, tmp_path):
