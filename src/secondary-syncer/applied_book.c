@@ -29,7 +29,8 @@ struct stored_entry {
 
 struct applied_book {
 	struct durable *map;
-	pthread_mutex_t lock; /* of the set and the counts; held over a put, so that they follow the map */
+	pthread_mutex_t writing; /* held over a put, so that set and counts follow the map */
+	pthread_mutex_t lock;    /* of the set and the counts; never held while the disk is waited for: the loop thread takes it */
 	struct set_digest set;
 	uint64_t failing;
 };
@@ -105,6 +106,7 @@ int applied_book_open(const char *folder, struct applied_book **ret)
 	struct applied_book *book = calloc(1, sizeof(*book));
 	if (!book)
 		return -ENOMEM;
+	pthread_mutex_init(&book->writing, NULL);
 	pthread_mutex_init(&book->lock, NULL);
 	int r = durable_open(folder, MAP_SIZE, DURABLE_SYNC, &book->map);
 	if (r == 0)
@@ -122,6 +124,7 @@ void applied_book_close(struct applied_book *book)
 	if (!book)
 		return;
 	durable_close(book->map);
+	pthread_mutex_destroy(&book->writing);
 	pthread_mutex_destroy(&book->lock);
 	free(book);
 }
@@ -146,15 +149,17 @@ int applied_book_put(struct applied_book *book, const char *zone, const struct b
 		return size;
 	size_t value_size = entry_pack(entry, value);
 	struct book_entry before;
-	pthread_mutex_lock(&book->lock);
+	pthread_mutex_lock(&book->writing);
 	int had = applied_book_get(book, zone, &before);
 	int r = durable_put(book->map, key, (size_t)size, value, value_size);
 	if (r == 0) {
+		pthread_mutex_lock(&book->lock);
 		if (had == 0)
 			count_out(book, zone, &before);
 		count_in(book, zone, entry);
+		pthread_mutex_unlock(&book->lock);
 	}
-	pthread_mutex_unlock(&book->lock);
+	pthread_mutex_unlock(&book->writing);
 	return r;
 }
 
