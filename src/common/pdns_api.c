@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/net_address.h"
 
 #define SERVER_PATH "/api/v1/servers/localhost"
 #define ANSWER_LIMIT (1024 * 1024) /* of an answer that is kept whole; lists are streamed */
@@ -202,6 +203,27 @@ int pdns_api_ping(struct pdns_api *api, char *ret_version)
 bool pdns_zone_is_secondary(const struct pdns_zone *zone)
 {
 	return strcasecmp(zone->kind, "Slave") == 0 || strcasecmp(zone->kind, "Secondary") == 0;
+}
+
+static int master_address(const char *text, struct sockaddr_storage *ret)
+{
+	char with_port[sizeof(((struct pdns_zone *)NULL)->masters) + 8];
+	socklen_t size;
+	if (net_address_parse(text, ret, &size) == 0)
+		return 0;
+	snprintf(with_port, sizeof(with_port), strchr(text, ':') ? "[%s]:53" : "%s:53", text);
+	return net_address_parse(with_port, ret, &size);
+}
+
+bool pdns_zone_is_secondary_of(const struct pdns_zone *zone, const char *master)
+{
+	struct sockaddr_storage have, want;
+	if (!pdns_zone_is_secondary(zone))
+		return false;
+	if (strcmp(zone->masters, master) == 0)
+		return true;
+	return master_address(zone->masters, &have) == 0 && master_address(master, &want) == 0 &&
+	       memcmp(&have, &want, sizeof(have)) == 0;
 }
 
 static uint32_t serial_of(const json_t *object, const char *name)

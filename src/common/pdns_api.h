@@ -26,6 +26,8 @@ struct pdns_zone {
 	char masters[512];      /* comma-separated */
 };
 bool pdns_zone_is_secondary(const struct pdns_zone *zone);
+/* A secondary of this master alone; PowerDNS may write the address in another way, and leaves out port 53. */
+bool pdns_zone_is_secondary_of(const struct pdns_zone *zone, const char *master);
 /* One zone without its records; -ENOENT only when PowerDNS itself said that it has no such zone (404). */
 int pdns_api_zone(struct pdns_api *api, const char *zone, struct pdns_zone *ret);
 /* All zones, streamed through visit (0 to go on, negative stops). A zone whose name is not valid is passed over. */

@@ -18,7 +18,9 @@
 #define ASK_AGAIN_US 3000000           /* PowerDNS may have dropped a request to retrieve: say it again */
 #define CONFIRM_FIRST_US 500           /* PowerDNS has the whole zone and commits: look soon … */
 #define CONFIRM_CEILING_US 250000      /* … and then less and less often */
+#define SHUT_OUT_US 3000000            /* so long refused: look whether it is the zone that is missing or the right to have it */
 #define OTHER_SERIAL (-ECANCELED)      /* the zone served is still another one */
+#define REPLACED_TRIES 3               /* then what came meanwhile has its turn */
 #define LARGE_ZONE (4 * 1024 * 1024)   /* octets of text after which freed memory is handed back to the system */
 
 DEFINE_CLEANUP(spool, struct spool *, spool_free)
@@ -35,6 +37,7 @@ struct attempt {
 	struct book_entry before; /* all zero if not known */
 	struct book_entry after;  /* what the book is to say */
 	struct spool *body;
+	bool replaced;            /* by a newer head, while the body was read */
 	struct applied *report;
 };
 
@@ -75,19 +78,25 @@ static enum apply_outcome note_failure(struct attempt *attempt, enum applied_res
 	int r = applied_book_put(attempt->applier->book, attempt->zone, &entry);
 	if (r < 0) {
 		explain(attempt, "cannot write to state-dir: %s", error_text(r));
-		return APPLY_PDNS_DOWN; /* nothing noted, so nothing may be acknowledged */
+		return APPLY_WAITS; /* nothing noted, so nothing may be acknowledged */
 	}
 	return result == APPLIED_REFUSED ? APPLY_ENDED : APPLY_RETRY;
 }
 
 static enum apply_outcome failed(struct attempt *attempt, int error)
 {
-	if (!is_down(error) && !gives_up(attempt)) {
+	if (gives_up(attempt)) {
+		explain(attempt, "the daemon ends");
+		return APPLY_WAITS;
+	}
+	if (!attempt->report->reason[0])
+		explain(attempt, "%s", error_text(error));
+	if (!is_down(error)) {
 		int r = pdns_api_ping(attempt->api, NULL); /* whatever failed, it failed because PowerDNS went away */
 		error = is_down(r) ? r : error;
 	}
-	if (is_down(error) || gives_up(attempt)) {
-		explain(attempt, "the local PowerDNS does not answer: %s (%s)", error_text(error), pdns_api_last_error(attempt->api));
+	if (is_down(error)) {
+		explain(attempt, "%s (%s)", error_text(error), pdns_api_last_error(attempt->api));
 		return APPLY_PDNS_DOWN;
 	}
 	return note_failure(attempt, APPLIED_FAILED);
@@ -106,7 +115,7 @@ static enum apply_outcome applied(struct attempt *attempt)
 	int r = applied_book_put(attempt->applier->book, attempt->zone, entry);
 	if (r < 0) {
 		explain(attempt, "cannot write to state-dir: %s", error_text(r));
-		return APPLY_PDNS_DOWN;
+		return APPLY_WAITS;
 	}
 	attempt->report->result = APPLIED_OK;
 	attempt->report->reason[0] = '\0';
@@ -117,7 +126,7 @@ static enum apply_outcome applied(struct attempt *attempt)
 
 static bool is_ours(const struct attempt *attempt, const struct pdns_zone *zone)
 {
-	return pdns_zone_is_secondary(zone) && strcmp(zone->masters, syncer_master(attempt->applier->options)) == 0;
+	return pdns_zone_is_secondary_of(zone, syncer_master(attempt->applier->options));
 }
 
 static enum apply_outcome conflict(struct attempt *attempt, const struct pdns_zone *zone)
@@ -209,20 +218,30 @@ static int compare_served(struct attempt *attempt)
 	return memcmp(&served.digest, &attempt->head.facts.digest, sizeof(served.digest)) == 0 ? 0 : ERROR_BODY;
 }
 
+/* PowerDNS answers for the zone with the serial that it was sent, but does not let us have the zone. */
+static bool is_shut_out(const struct attempt *attempt, int error)
+{
+	struct axfr_source source = { .server = attempt->applier->options->secondary_dns, .timeout_us = SHUT_OUT_US };
+	uint32_t serial;
+	return (error == ERROR_NOT_AUTH || error == ERROR_DNS_REFUSED) &&
+	       axfr_ask_serial(&source, attempt->zone, &serial) == 0 && serial == attempt->head.facts.serial;
+}
+
 /*
  * PowerDNS has fetched the zone and commits it. An AXFR reads past all its caches, so that asking early puts nothing old into
  * them, and it compares the whole content, not just the serial.
  */
 static int confirm(struct attempt *attempt)
 {
-	uint64_t deadline = clock_monotonic_us() + (uint64_t)attempt->applier->options->apply_timeout;
-	uint64_t delay = CONFIRM_FIRST_US;
-	int r;
+	uint64_t start = clock_monotonic_us(), delay = CONFIRM_FIRST_US;
+	uint64_t deadline = start + (uint64_t)attempt->applier->options->apply_timeout;
 	for (;;) {
 		uint64_t began = clock_monotonic_us();
-		r = compare_served(attempt);
+		int r = compare_served(attempt);
 		uint64_t now = clock_monotonic_us();
-		if (r == 0 || now >= deadline || gives_up(attempt))
+		if (r == 0 || r == -ECONNREFUSED || now >= deadline || gives_up(attempt))
+			return r; /* refused: PowerDNS ended, and what it had not committed ended with it */
+		if (now - start > SHUT_OUT_US && is_shut_out(attempt, r))
 			return r;
 		delay = delay < now - began ? now - began : delay; /* a large zone is not compared all the time */
 		pause_us(attempt, delay);
@@ -237,7 +256,7 @@ static int explain_confirm(struct attempt *attempt, int error)
 		explain(attempt, "PowerDNS serves serial %u with other content than it was sent", attempt->head.facts.serial);
 	else if (error == OTHER_SERIAL)
 		explain(attempt, "PowerDNS fetched serial %u but does not serve it; see its log", attempt->head.facts.serial);
-	else if (error == ERROR_DNS_REFUSED)
+	else if (error == ERROR_DNS_REFUSED || error == ERROR_NOT_AUTH) /* PowerDNS says either to whom it allows none */
 		explain(attempt, "PowerDNS at %s refuses us AXFR, which confirms what it serves: allow this host in allow-axfr-ips, "
 		        "leave disable-axfr off, and check secondary-dns", server);
 	else
@@ -347,6 +366,17 @@ static enum apply_outcome refuse(struct attempt *attempt, int error, const char 
 	return note_failure(attempt, APPLIED_REFUSED);
 }
 
+/* The chunks of a body go as soon as a newer head is stored: is that why they are missing? */
+static bool is_replaced(const struct attempt *attempt)
+{
+	const struct applier *applier = attempt->applier;
+	struct zone_head newest;
+	uint64_t sequence = 0;
+	(void)zone_store_head(applier->bus, applier->options->daemon.prefix, applier->trusted, attempt->zone, &newest, &sequence,
+	                      NULL);
+	return sequence > attempt->head.sequence;
+}
+
 /* A head that verified. Decides what it takes to follow it. */
 static enum apply_outcome follow_head(struct attempt *attempt, const struct bus_message *message)
 {
@@ -367,11 +397,12 @@ static enum apply_outcome follow_head(struct attempt *attempt, const struct bus_
 		return applied(attempt);
 	}
 	int r = fetch_body(attempt->applier, head, message, &attempt->after, &attempt->body);
-	if (is_refusal(r))
+	attempt->replaced = r == ERROR_BODY && head->place == ZONE_BODY_CHUNKS && is_replaced(attempt);
+	if (is_refusal(r) && !attempt->replaced)
 		return refuse(attempt, r, "body");
 	if (r < 0) {
-		explain(attempt, "cannot read the body from the store: %s", error_text(r));
-		return APPLY_BUS_DOWN;
+		explain(attempt, "cannot get the body out of the store into state-dir: %s", error_text(r));
+		return APPLY_WAITS;
 	}
 	return apply_content(attempt);
 }
@@ -389,32 +420,40 @@ static int read_head(struct attempt *attempt, const struct bus_message **message
 	return r;
 }
 
+/* head: NULL to read it from the store. */
+static enum apply_outcome try_head(struct attempt *attempt, const struct bus_message *head)
+{
+	CLEANUP(message) struct bus_message *owned = NULL;
+	struct applied *report = attempt->report;
+	attempt->replaced = false;
+	int r = read_head(attempt, &head, &owned);
+	report->sequence = head ? bus_message_sequence(head) : 0;
+	if (r == 0)
+		return follow_head(attempt, head);
+	if (is_refusal(r))
+		return refuse(attempt, r, "head");
+	if (r != -ENOENT) {
+		explain(attempt, "cannot read the head from the store: %s", error_text(r));
+		return APPLY_WAITS;
+	}
+	report->result = APPLIED_OK; /* the store knows nothing: nothing to do */
+	report->generation = attempt->before.generation;
+	return APPLY_ENDED;
+}
+
 enum apply_outcome apply_zone(const struct applier *applier, struct pdns_api *api, const char *zone, unsigned wishes,
                               const struct bus_message *head, struct applied *ret_report)
 {
-	CLEANUP(message) struct bus_message *owned = NULL;
 	struct attempt *attempt = calloc(1, sizeof(*attempt)); /* too large for a worker's stack */
 	if (!attempt)
-		return APPLY_BUS_DOWN;
+		return APPLY_WAITS;
 	*attempt = (struct attempt){ .applier = applier, .api = api, .zone = zone, .wishes = wishes, .report = ret_report };
 	uint64_t began = clock_monotonic_us();
-	enum apply_outcome outcome = APPLY_ENDED;
 	snprintf(ret_report->zone, sizeof(ret_report->zone), "%s", zone);
-	ret_report->sequence = head ? bus_message_sequence(head) : 0;
 	attempt->known = applied_book_get(applier->book, zone, &attempt->before) == 0;
-	int r = read_head(attempt, &head, &owned);
-	if (r == 0)
-		outcome = follow_head(attempt, head);
-	else if (r == -ENOENT && attempt->known && attempt->before.generation > 0)
-		ret_report->result = APPLIED_OK, ret_report->generation = attempt->before.generation; /* the store knows nothing: nothing to do */
-	else if (r == -ENOENT)
-		ret_report->result = APPLIED_OK;
-	else if (is_refusal(r))
-		outcome = refuse(attempt, r, "head");
-	else {
-		explain(attempt, "cannot read the head from the store: %s", error_text(r));
-		outcome = APPLY_BUS_DOWN;
-	}
+	enum apply_outcome outcome = try_head(attempt, head);
+	for (int i = 0; i < REPLACED_TRIES && attempt->replaced; i++)
+		outcome = try_head(attempt, NULL);
 	ret_report->took_us = clock_monotonic_us() - began;
 	ret_report->at_us = clock_realtime_us();
 	bool large = attempt->head.facts.size > LARGE_ZONE;

@@ -29,13 +29,13 @@ enum apply_wish {
 enum apply_outcome {
 	APPLY_ENDED,     /* the report tells how: applied, or refused for good */
 	APPLY_PDNS_DOWN, /* the local PowerDNS does not answer: keep what came and try again */
-	APPLY_BUS_DOWN,  /* the store cannot be read now: the same */
+	APPLY_WAITS,     /* the store cannot be read now, or state-dir cannot be written: the same */
 	APPLY_RETRY,     /* this zone failed or conflicts; noted in the book; try it again later */
 };
 
 /*
- * head: the newest message, or NULL to read it from the store. ret_report: what to publish; untouched for *_DOWN, but for
- * its reason.
+ * head: the newest message, or NULL to read it from the store. ret_report: what to publish; only its reason counts
+ * for APPLY_PDNS_DOWN and APPLY_WAITS.
  */
 enum apply_outcome apply_zone(const struct applier *applier, struct pdns_api *api, const char *zone, unsigned wishes,
                               const struct bus_message *head, struct applied *ret_report);

@@ -37,7 +37,7 @@ static int look_at(const struct pdns_zone *zone, void *userdata)
 {
 	struct check *check = userdata;
 	struct book_entry entry;
-	if (!pdns_zone_is_secondary(zone) || strcmp(zone->masters, check->master) != 0)
+	if (!pdns_zone_is_secondary_of(zone, check->master))
 		return 0; /* not ours; if the book says it is, it is missing */
 	int r = applied_book_get(check->book, zone->zone, &entry);
 	if (r < 0 || entry.state != ZONE_STATE_PRESENT || entry.generation == 0) {

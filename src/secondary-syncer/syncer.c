@@ -27,6 +27,8 @@
 #define RETRY_US 100000
 #define RETRY_CEILING_US 2000000      /* while PowerDNS or the store is away */
 #define LATER_CEILING_US 300000000    /* for one zone that fails */
+#define REPAIRS_AT_ONCE 1000          /* found by one local check; the next one finds the rest */
+#define CHECK_SOON_US 1000000
 
 enum powerdns_state { POWERDNS_UNKNOWN, POWERDNS_UP, POWERDNS_DOWN };
 
@@ -184,7 +186,8 @@ static void note_powerdns(struct syncer *syncer, enum powerdns_state now, const 
 	bool back = syncer->powerdns == POWERDNS_DOWN && now == POWERDNS_UP;
 	syncer->powerdns = now;
 	if (now == POWERDNS_DOWN) {
-		LOG(LOG_ERR, "%s; zones wait until it does (pdns-api-url is %s)", why, syncer->options->daemon.pdns_api_url);
+		LOG(LOG_ERR, "the local PowerDNS does not answer: %s; zones wait until it does; check pdns-api-url (%s) and pdns-api-key-file",
+		    why, syncer->options->daemon.pdns_api_url);
 		daemon_status(syncer->daemon, "waiting for the local PowerDNS");
 	} else {
 		LOG(LOG_NOTICE, "the local PowerDNS answers");
@@ -201,6 +204,12 @@ static void acknowledge(const struct syncer *syncer, const struct zone_run *run)
 		(void)bus_ack(daemon_bus(syncer->daemon), run->messages[i]);
 }
 
+/* That PowerDNS or NATS is away has been said already; whatever else goes on is said now and then. */
+static bool is_worth_saying(const struct syncer *syncer, const struct application *application)
+{
+	return application->outcome == APPLY_WAITS && application->run->attempt % 16 == 2 && bus_connected(daemon_bus(syncer->daemon));
+}
+
 static void application_done(struct work_job *job, void *userdata)
 {
 	struct syncer *syncer = userdata;
@@ -209,11 +218,11 @@ static void application_done(struct work_job *job, void *userdata)
 	const struct applied *report = &application->report;
 	enum zone_run_outcome outcome = ZONE_RUN_DONE;
 	unsigned wishes = 0;
-	if (application->outcome == APPLY_PDNS_DOWN || application->outcome == APPLY_BUS_DOWN) {
+	if (application->outcome == APPLY_PDNS_DOWN || application->outcome == APPLY_WAITS) {
 		outcome = ZONE_RUN_AGAIN;
 		if (application->outcome == APPLY_PDNS_DOWN)
 			note_powerdns(syncer, POWERDNS_DOWN, report->reason);
-		LOG_ZONE(LOG_DEBUG, run->zone, "waits: %s", report->reason);
+		LOG_ZONE(is_worth_saying(syncer, application) ? LOG_WARNING : LOG_DEBUG, run->zone, "waits: %s", report->reason);
 	} else {
 		note_powerdns(syncer, POWERDNS_UP, "");
 		if (application->outcome == APPLY_RETRY) { /* noted in the book, so that it is tried again after a restart too */
@@ -263,6 +272,7 @@ struct check_job {
 	struct work_job job; /* first */
 	struct syncer *syncer;
 	int error;
+	bool powerdns_answers;
 	char reason[256];
 	size_t count, room;
 	char (*zones)[ZONE_NAME_SIZE];
@@ -271,6 +281,8 @@ struct check_job {
 static void check_differs(const char *zone, void *userdata)
 {
 	struct check_job *check = userdata;
+	if (check->count == REPAIRS_AT_ONCE)
+		return;
 	if (check->count == check->room) {
 		size_t room = check->room ? check->room * 2 : 16;
 		void *grown = realloc(check->zones, room * sizeof(*check->zones));
@@ -287,8 +299,8 @@ static void check_run(struct work_job *job, void *context)
 	struct check_job *check = (struct check_job *)job;
 	check->error = local_check(context, check->syncer->book, syncer_master(check->syncer->options), check_differs, check);
 	if (check->error < 0)
-		snprintf(check->reason, sizeof(check->reason), "the local PowerDNS does not answer: %s (%s)", error_text(check->error),
-		         pdns_api_last_error(context));
+		snprintf(check->reason, sizeof(check->reason), "%s (%s)", error_text(check->error), pdns_api_last_error(context));
+	check->powerdns_answers = check->error == 0 || pdns_api_ping(context, NULL) == 0;
 }
 
 static void repair(struct syncer *syncer, const char *zone)
@@ -303,13 +315,17 @@ static void check_done(struct work_job *job, void *userdata)
 	struct syncer *syncer = userdata;
 	struct check_job *check = (struct check_job *)job;
 	syncer->checking = false;
-	note_powerdns(syncer, check->error < 0 ? POWERDNS_DOWN : POWERDNS_UP, check->reason);
+	if (check->error < 0 && check->powerdns_answers) /* a list that takes too long must not hold up the zones */
+		LOG(LOG_WARNING, "cannot compare the local PowerDNS's list of zones with what was applied: %s", check->reason);
+	note_powerdns(syncer, check->powerdns_answers ? POWERDNS_UP : POWERDNS_DOWN, check->reason);
 	for (size_t i = 0; check->error == 0 && i < check->count; i++) {
 		if (zone_schedule_busy(syncer->schedule, check->zones[i]))
 			continue; /* differs because it is just being applied */
 		LOG_ZONE(LOG_WARNING, check->zones[i], "the local PowerDNS does not have it as it was applied: applying it again");
 		repair(syncer, check->zones[i]);
 	}
+	if (check->count == REPAIRS_AT_ONCE && sd_event_source_set_time_relative(syncer->local_check, CHECK_SOON_US) < 0)
+		LOG(LOG_ERR, "cannot set a timer");
 	set_gauges(syncer);
 	free(check->zones);
 	free(check);
@@ -319,7 +335,7 @@ static int on_local_check(sd_event_source *source, uint64_t usec, void *userdata
 {
 	struct syncer *syncer = userdata;
 	/* While PowerDNS is away, look for it each second. */
-	uint64_t next = syncer->powerdns == POWERDNS_UP ? (uint64_t)syncer->options->local_check_interval : 1000000;
+	uint64_t next = syncer->powerdns == POWERDNS_UP ? (uint64_t)syncer->options->local_check_interval : CHECK_SOON_US;
 	struct check_job *check = syncer->checking ? NULL : calloc(1, sizeof(*check));
 	if (check) {
 		check->job.run = check_run;
