@@ -12,13 +12,15 @@
 #include <utlist.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/error.h"
 #include "common/net_address.h"
 #include "secondary-syncer/dns_answer.h"
 #include "secondary-syncer/syncer_metrics.h"
 
 #define CONNECTIONS_MAX 64
-#define TCP_TIMEOUT_MS 10000 /* without a sign of life from the peer */
+#define TCP_TIMEOUT_MS 10000 /* by default: without a sign of life from the peer, and for all of a query */
+#define ACCEPT_PAUSE_MS 100
 
 struct connection {
 	int fd;
@@ -107,12 +109,13 @@ static void *udp_main(void *userdata)
 	return NULL;
 }
 
-/* Reads exactly size octets; false at the end of the connection, on an error, or when nothing comes in time. */
-static bool read_exactly(int fd, uint8_t *buffer, size_t size)
+/* Reads exactly size octets; false at the end of the connection, on an error, or at the deadline. */
+static bool read_exactly(int fd, uint8_t *buffer, size_t size, uint64_t deadline_us)
 {
 	while (size > 0) {
 		struct pollfd polled = { .fd = fd, .events = POLLIN };
-		if (poll(&polled, 1, TCP_TIMEOUT_MS) <= 0)
+		uint64_t now = clock_monotonic_us();
+		if (now >= deadline_us || poll(&polled, 1, (int)((deadline_us - now + 999) / 1000)) <= 0)
 			return false;
 		ssize_t got = recv(fd, buffer, size, 0);
 		if (got <= 0)
@@ -120,6 +123,21 @@ static bool read_exactly(int fd, uint8_t *buffer, size_t size)
 		buffer += got;
 		size -= (size_t)got;
 	}
+	return true;
+}
+
+/* One deadline for a whole query: who sends it octet by octet must not hold one of the few connections. */
+static bool read_query(const struct connection *connection, uint8_t *message, size_t room, size_t *ret_size)
+{
+	int fd = connection->fd;
+	uint64_t deadline_us = clock_monotonic_us() + (uint64_t)connection->server->options.timeout_ms * 1000;
+	uint8_t length[2];
+	if (!read_exactly(fd, length, sizeof(length), deadline_us))
+		return false;
+	size_t size = (size_t)length[0] << 8 | length[1];
+	if (size > room || !read_exactly(fd, message, size, deadline_us))
+		return false;
+	*ret_size = size;
 	return true;
 }
 
@@ -201,7 +219,7 @@ static int answer_transfer(struct connection *connection, const struct dns_query
 		COUNT(METRIC_TRANSFERS_SERVED);
 		/* PowerDNS closes once it has read everything, and begins to commit; not before then is there anything to look for. */
 		struct pollfd polled = { .fd = connection->fd, .events = POLLIN };
-		(void)poll(&polled, 1, TCP_TIMEOUT_MS);
+		(void)poll(&polled, 1, options->timeout_ms);
 		transfer_finished(transfer);
 	}
 	transfer_unref(transfer);
@@ -232,13 +250,11 @@ static void *connection_main(void *userdata)
 {
 	struct connection *connection = userdata;
 	struct dns_server *server = connection->server;
-	uint8_t length[2], message[1024];
-	while (read_exactly(connection->fd, length, 2)) {
-		size_t size = (size_t)length[0] << 8 | length[1];
-		if (size > sizeof(message) || !read_exactly(connection->fd, message, size) ||
-		    answer_stream_query(connection, message, size) < 0)
+	uint8_t message[1024];
+	size_t size;
+	while (read_query(connection, message, sizeof(message), &size))
+		if (answer_stream_query(connection, message, size) < 0)
 			break;
-	}
 	pthread_mutex_lock(&server->lock);
 	DL_DELETE(server->connections, connection);
 	close(connection->fd);
@@ -263,9 +279,12 @@ static int start_detached(void *(*run)(void *), void *argument)
 static void accept_connection(struct dns_server *server)
 {
 	CLEANUP(close) int fd = accept4(server->tcp, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) { /* out of descriptors or memory: the connection still waits, and poll says so at once */
+		(void)poll(NULL, 0, ACCEPT_PAUSE_MS);
 		return;
-	const struct timeval timeout = { .tv_sec = TCP_TIMEOUT_MS / 1000 };
+	}
+	const int timeout_ms = server->options.timeout_ms;
+	const struct timeval timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
 	const int on = 1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -324,6 +343,8 @@ int dns_server_start(const struct dns_server_options *options, struct dns_server
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
+	if (server->options.timeout_ms <= 0)
+		server->options.timeout_ms = TCP_TIMEOUT_MS;
 	server->udp = server->tcp = -1;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->closed, NULL);

@@ -15,6 +15,7 @@ struct dns_server_options {
 	/* Gets a zone that nobody offers now, from the zone store. On a server thread. 0 and a reference, or negative. */
 	int (*fetch)(const char *zone, struct transfer **ret, void *userdata);
 	void *userdata;
+	int timeout_ms; /* 0: as always */
 };
 /* 0, ERROR_MALFORMED (listen), -EADDRINUSE … */
 int dns_server_start(const struct dns_server_options *options, struct dns_server **ret);
