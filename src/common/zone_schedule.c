@@ -132,6 +132,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 /* Wakes the task at not_before_us: to run if it is due by then, else to be forgotten. */
 static int task_arm(struct zone_task *task)
 {
+	if (sd_event_get_state(task->schedule->loop) == SD_EVENT_FINISHED)
+		return 0; /* the daemon ends: nothing runs any more */
 	if (!task->timer)
 		return sd_event_add_time(task->schedule->loop, &task->timer, CLOCK_MONOTONIC, task->not_before_us, 1, on_timer, task);
 	int r = sd_event_source_set_time(task->timer, task->not_before_us);

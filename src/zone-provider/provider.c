@@ -33,6 +33,7 @@ struct provider {
 	struct mailbox *events;
 	struct bus_pull *pull;
 	sd_event_source *progress;
+	bool primary_away, looking; /* PowerDNS did not answer; a worker looks whether it does again */
 };
 
 /* A publication on its way through a worker. */
@@ -41,6 +42,7 @@ struct publication {
 	struct provider *provider;
 	struct zone_run *run;
 	int error;
+	bool primary_away; /* it failed, and PowerDNS does not answer */
 	struct publish_result result;
 	char reason[512];
 };
@@ -83,6 +85,7 @@ static void publication_run(struct work_job *job, void *context)
 	struct zone_run *run = publication->run;
 	publication->error = publish_zone(&publication->provider->publisher, context, run->zone, run->wishes, run->newest,
 	                                  &publication->result, publication->reason, sizeof(publication->reason));
+	publication->primary_away = publication->error < 0 && pdns_api_ping(context, NULL) < 0;
 }
 
 /* Tells whoever waits for a change that the event has been answered, also when nothing had to be stored. */
@@ -141,6 +144,7 @@ static void publication_done(struct work_job *job, void *userdata)
 		tell_covered(publication);
 		log_publication(publication);
 	} else {
+		provider->primary_away = provider->primary_away || publication->primary_away;
 		LOG_FIELDS(run->attempt < 3 || run->attempt % 16 == 0 ? LOG_WARNING : LOG_DEBUG,
 		           (.zone = run->zone, .request = run->request), "cannot publish (try %u, will try again): %s",
 		           run->attempt + 1, publication->reason);
@@ -152,13 +156,49 @@ static void publication_done(struct work_job *job, void *userdata)
 	free(publication);
 }
 
-/* At the end: what did not run goes back to JetStream. */
-static void publication_drop(struct work_job *job, void *userdata)
+/* While the primary's PowerDNS is away zones are tried less and less often; when it is back, all at once. */
+
+struct look {
+	struct work_job job; /* first */
+	int error;
+};
+
+static void look_run(struct work_job *job, void *context)
+{
+	((struct look *)job)->error = pdns_api_ping(context, NULL);
+}
+
+static void look_done(struct work_job *job, void *userdata)
 {
 	struct provider *provider = userdata;
-	struct publication *publication = (struct publication *)job;
-	(void)zone_schedule_ended(provider->schedule, publication->run, ZONE_RUN_AGAIN, 0);
-	free(publication);
+	provider->looking = false;
+	if (((struct look *)job)->error == 0) {
+		provider->primary_away = false;
+		LOG(LOG_NOTICE, "the primary PowerDNS answers again");
+		if (zone_schedule_kick(provider->schedule) < 0)
+			LOG(LOG_ERR, "cannot set a timer");
+	}
+	free(job);
+}
+
+static void look_for_primary(struct provider *provider)
+{
+	struct look *look = provider->primary_away && !provider->looking ? calloc(1, sizeof(*look)) : NULL;
+	if (!look)
+		return;
+	look->job.run = look_run;
+	look->job.done = look_done;
+	provider->looking = true;
+	work_submit(provider->pool, &look->job);
+}
+
+/* At the end: what did not run goes back to JetStream. */
+static void job_drop(struct work_job *job, void *userdata)
+{
+	struct provider *provider = userdata;
+	if (job->run == publication_run)
+		(void)zone_schedule_ended(provider->schedule, ((struct publication *)job)->run, ZONE_RUN_AGAIN, 0);
+	free(job);
 }
 
 static void start_run(struct zone_run *run, void *userdata)
@@ -240,6 +280,7 @@ static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct provider *provider = userdata;
 	zone_schedule_each_message(provider->schedule, tell_progress, provider);
+	look_for_primary(provider);
 	int r = sd_event_source_set_time(source, usec + ZONE_STORE_PROGRESS_US);
 	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -311,7 +352,7 @@ void provider_stop(void *state)
 		mailbox_close(provider->events);
 	bus_pull_stop(provider->pull);
 	if (provider->pool)
-		work_pool_stop(provider->pool, publication_drop);
+		work_pool_stop(provider->pool, job_drop);
 	mailbox_free(provider->events, (void (*)(void *))bus_message_free);
 	sd_event_source_disable_unref(provider->progress);
 	zone_schedule_free(provider->schedule);

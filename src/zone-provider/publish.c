@@ -99,17 +99,17 @@ static int ask_primary(struct attempt *attempt, struct pdns_zone *ret_zone)
 
 static int publish_deletion(struct attempt *attempt, struct publish_result *result)
 {
-	if (!(attempt->wishes & PUBLISH_DELETION)) {
+	bool asked = (attempt->wishes & PUBLISH_DELETION) != 0;
+	bool deleted_before = attempt->has_head && attempt->head.state == ZONE_STATE_DELETED;
+	result->generation = attempt->has_head ? attempt->head.generation : 0;
+	if (!asked && !deleted_before && attempt->sequence > 0) {
 		COUNT(METRIC_GONE_UNASKED);
 		result->outcome = PUBLISH_GONE_UNASKED;
-		result->generation = attempt->has_head ? attempt->head.generation : 0;
 		return 0;
 	}
-	result->outcome = PUBLISH_UNCHANGED;
-	if (attempt->has_head && attempt->head.state == ZONE_STATE_DELETED && !(attempt->wishes & PUBLISH_REWRITE)) {
-		result->generation = attempt->head.generation;
+	result->outcome = PUBLISH_UNCHANGED; /* also of a zone that the store never had: a request that made none */
+	if (deleted_before ? !(attempt->wishes & PUBLISH_REWRITE) : !asked)
 		return 0;
-	}
 	struct zone_head head = { .state = ZONE_STATE_DELETED, .place = ZONE_BODY_NONE };
 	int r = store(attempt, &head, NULL);
 	if (r < 0)
@@ -134,6 +134,19 @@ static void explain_transfer(struct attempt *attempt, int error, const struct pd
 		EXPLAIN(attempt, "AXFR from %s: %s; check primary-dns", server, error_text(error));
 }
 
+/* What comes from the primary, and why it could not be kept. */
+struct keeping {
+	struct zone_body_writer *writer;
+	int error;
+};
+
+static int keep_record(const struct record *record, void *userdata)
+{
+	struct keeping *keeping = userdata;
+	keeping->error = zone_body_writer_add(record, keeping->writer);
+	return keeping->error;
+}
+
 static int transfer(struct attempt *attempt, struct zone_body_facts *ret_facts, struct spool **ret_body)
 {
 	const struct provider_options *options = attempt->publisher->options;
@@ -146,9 +159,12 @@ static int transfer(struct attempt *attempt, struct zone_body_facts *ret_facts, 
 	                              .timeout_us = options->axfr_timeout };
 	struct axfr_failure failure;
 	COUNT(METRIC_TRANSFERS);
-	r = axfr_fetch(&source, attempt->zone, zone_body_writer_add, writer, &failure);
+	struct keeping keeping = { .writer = writer };
+	r = axfr_fetch(&source, attempt->zone, keep_record, &keeping, &failure);
 	if (r == 0)
-		r = zone_body_writer_finish(writer, ret_facts, ret_body);
+		r = keeping.error = zone_body_writer_finish(writer, ret_facts, ret_body);
+	if (keeping.error < 0)
+		EXPLAIN(attempt, "cannot keep the zone in state-dir (%s): %s", options->daemon.state_dir, error_text(r));
 	return r;
 }
 
@@ -167,7 +183,8 @@ static int after_failed_transfer(struct attempt *attempt, int error, struct publ
 	COUNT(METRIC_TRANSFERS_FAILED);
 	if (r < 0)
 		return r;
-	explain_transfer(attempt, error, &zone);
+	if (!attempt->reason[0])
+		explain_transfer(attempt, error, &zone);
 	return error;
 }
 
@@ -205,11 +222,11 @@ int publish_zone(const struct publisher *publisher, struct pdns_api *api, const 
 {
 	int r = ERROR_CONFLICT;
 	struct publish_result result = { 0 };
-	reason[0] = '\0';
 	/* The head is read before the transfer: whoever replaces it meanwhile has seen content as new as ours, or newer. */
 	for (unsigned try = 0; try < CONFLICT_TRIES && r == ERROR_CONFLICT; try++) {
 		struct attempt attempt = { .publisher = publisher, .api = api, .zone = zone, .wishes = wishes,
 		                           .covers_event = covers_event, .reason = reason, .reason_size = reason_size };
+		reason[0] = '\0';
 		r = read_head(&attempt);
 		if (r < 0)
 			return r;
