@@ -27,8 +27,9 @@
 #define RETRY_US 100000
 #define RETRY_CEILING_US 2000000      /* while PowerDNS or the store is away */
 #define LATER_CEILING_US 300000000    /* for one zone that fails */
-#define REPAIRS_AT_ONCE 1000          /* found by one local check; the next one finds the rest */
-#define CHECK_SOON_US 1000000
+#define REPAIRS_AT_ONCE 4000          /* found by one local check: bounds the memory when PowerDNS lost everything */
+#define CHECK_MORE_US 10000000        /* then the next one finds more */
+#define CHECK_AWAY_US 1000000         /* while PowerDNS is away */
 
 enum powerdns_state { POWERDNS_UNKNOWN, POWERDNS_UP, POWERDNS_DOWN };
 
@@ -324,7 +325,7 @@ static void check_done(struct work_job *job, void *userdata)
 		LOG_ZONE(LOG_WARNING, check->zones[i], "the local PowerDNS does not have it as it was applied: applying it again");
 		repair(syncer, check->zones[i]);
 	}
-	if (check->count == REPAIRS_AT_ONCE && sd_event_source_set_time_relative(syncer->local_check, CHECK_SOON_US) < 0)
+	if (check->count == REPAIRS_AT_ONCE && sd_event_source_set_time_relative(syncer->local_check, CHECK_MORE_US) < 0)
 		LOG(LOG_ERR, "cannot set a timer");
 	set_gauges(syncer);
 	free(check->zones);
@@ -335,7 +336,7 @@ static int on_local_check(sd_event_source *source, uint64_t usec, void *userdata
 {
 	struct syncer *syncer = userdata;
 	/* While PowerDNS is away, look for it each second. */
-	uint64_t next = syncer->powerdns == POWERDNS_UP ? (uint64_t)syncer->options->local_check_interval : CHECK_SOON_US;
+	uint64_t next = syncer->powerdns == POWERDNS_UP ? (uint64_t)syncer->options->local_check_interval : CHECK_AWAY_US;
 	struct check_job *check = syncer->checking ? NULL : calloc(1, sizeof(*check));
 	if (check) {
 		check->job.run = check_run;
