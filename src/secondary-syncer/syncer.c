@@ -27,7 +27,7 @@
 #define RETRY_US 100000
 #define RETRY_CEILING_US 2000000      /* while PowerDNS or the store is away */
 #define LATER_CEILING_US 300000000    /* for one zone that fails */
-#define REPAIRS_AT_ONCE 4000          /* found by one local check: bounds the memory when PowerDNS lost everything */
+#define REPAIRS_AT_ONCE 4000          /* found by one local check or asked for: bounds the memory when PowerDNS lost everything */
 #define CHECK_MORE_US 10000000        /* then the next one finds more */
 #define CHECK_AWAY_US 1000000         /* while PowerDNS is away */
 
@@ -421,6 +421,8 @@ static json_t *answer_apply(struct syncer *syncer, const json_t *question)
 {
 	const json_t *zones = json_object_get(question, "zones");
 	size_t count = json_array_size(zones), used = 0;
+	if (count > REPAIRS_AT_ONCE)
+		return ask_error("zones: at most %d at once", REPAIRS_AT_ONCE);
 	struct input *input = calloc(1, sizeof(*input));
 	if (!input || count == 0 || !(input->zones = calloc(count, sizeof(*input->zones)))) {
 		free(input);
