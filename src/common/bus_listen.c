@@ -146,7 +146,7 @@ static void *subscription_main(void *argument)
 	struct bus_listener *listener = &subscription->listener;
 
 	for (;;) {
-		struct bus_message *message;
+		struct bus_message *message = NULL;
 		int r = listener->subscription ? bus_listener_next(listener, FOREVER_US, &message) : ERROR_DISCONNECTED;
 
 		if (r == 0) {

@@ -9,7 +9,7 @@
  * TAKE(pointer) hands ownership on and leaves NULL behind.
  */
 static inline void cleanup_free(void *pointer) { free(*(void **)pointer); }
-static inline void cleanup_close(int *fd) { if (*fd >= 0) (void)close(*fd); }
+static inline void cleanup_close(const int *fd) { if (*fd >= 0) (void)close(*fd); }
 static inline void cleanup_fclose(FILE **file) { if (*file) (void)fclose(*file); }
 
 #define CLEANUP(function) __attribute__((cleanup(cleanup_##function)))

@@ -4,8 +4,9 @@
 #include <string.h>
 #include "common/cleanup.h"
 
+/* From ERROR_MALFORMED on. */
 static const char *const domain_texts[] = {
-	[ERROR_MALFORMED - ERROR_MALFORMED] = "malformed",
+	[0] = "malformed",
 	[ERROR_VERSION - ERROR_MALFORMED] = "unknown schema version",
 	[ERROR_UNTRUSTED - ERROR_MALFORMED] = "not signed by a trusted key",
 	[ERROR_REPLAYED - ERROR_MALFORMED] = "older than what is already applied",

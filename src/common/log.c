@@ -24,10 +24,12 @@ static atomic_bool log_to_journal;
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	uintmax_t device, inode;
+	char own[48];
 	struct stat status;
-	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
-	       (uintmax_t)status.st_dev == device && (uintmax_t)status.st_ino == inode;
+	if (!stream || fstat(STDERR_FILENO, &status) < 0)
+		return false;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+	return strcmp(own, stream) == 0;
 }
 
 void log_open(const char *program, int level)

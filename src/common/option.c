@@ -220,7 +220,7 @@ static int parse_secret(const char *text, const char **ret, char **ret_reason)
 	}
 	CLEANUP(free) char *path = NULL;
 	int error = secret_path(text, &path, ret_reason);
-	if (error < 0)
+	if (!path)
 		return error;
 	/* O_NONBLOCK: opening a FIFO by mistake must not hang. */
 	CLEANUP(close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

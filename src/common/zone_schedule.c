@@ -167,7 +167,7 @@ static int task_hold(struct zone_task *task, struct bus_message *message)
 		task->messages[i] = message;
 		return 0;
 	}
-	struct bus_message **grown = realloc(task->messages, (task->message_count + 1) * sizeof(*grown));
+	struct bus_message **grown = reallocarray(task->messages, task->message_count + 1, sizeof(struct bus_message *));
 	if (!grown)
 		return -ENOMEM;
 	task->messages = grown;
@@ -219,6 +219,10 @@ int zone_schedule_ended(struct zone_schedule *schedule, struct zone_run *run, en
 	const struct zone_schedule_options *options = &schedule->options;
 	struct zone_task *task;
 	HASH_FIND_STR(schedule->tasks, run->zone, task);
+	if (!task) { /* cannot be: a task stays while it runs */
+		run_free(run);
+		return -ENOENT;
+	}
 	uint64_t now = clock_monotonic_us();
 	task->run = NULL;
 	if (outcome == ZONE_RUN_DONE) {

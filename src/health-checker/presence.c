@@ -22,16 +22,20 @@ int presence_new(struct presence **ret)
 	return 0;
 }
 
+static void drop_member(struct presence *presence, struct member *member)
+{
+	HASH_DEL(presence->members, member);
+	free(member);
+}
+
 void presence_free(struct presence *presence)
 {
 	struct member *member, *next;
 
 	if (!presence)
 		return;
-	HASH_ITER(hh, presence->members, member, next) {
-		HASH_DEL(presence->members, member);
-		free(member);
-	}
+	HASH_ITER(hh, presence->members, member, next)
+		drop_member(presence, member);
 	free(presence);
 }
 
@@ -91,8 +95,7 @@ int presence_set_enrolled(struct presence *presence, char (*ids)[SUBJECT_ID_SIZE
 	HASH_ITER(hh, presence->members, member, next) {
 		if (member->enrolled || member->heard)
 			continue;
-		HASH_DEL(presence->members, member);
-		free(member);
+		drop_member(presence, member);
 	}
 	return 0;
 }
@@ -111,10 +114,8 @@ void presence_tick(struct presence *presence, uint64_t now_us, void (*on_gone)(c
 			if (on_gone)
 				on_gone(member, userdata);
 		}
-		if (silent > MISSED_FORGOTTEN * member->last.interval_us && !member->enrolled) {
-			HASH_DEL(presence->members, member);
-			free(member);
-		}
+		if (silent > MISSED_FORGOTTEN * member->last.interval_us && !member->enrolled)
+			drop_member(presence, member);
 	}
 }
 

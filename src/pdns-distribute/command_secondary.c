@@ -144,7 +144,7 @@ static void add_facts(struct command *command, const char *bucket, json_t *membe
 			(void)json_object_set(member, "added", json_object_get(value, "added"));
 		subject_consumer(id, consumer);
 		if (bus_consumer_facts(command->bus, stream, consumer, &facts) == 0)
-			(void)json_object_set_new(member, "pending", json_integer((json_int_t)(facts.pending + facts.ack_pending)));
+			(void)json_object_set_new(member, "pending", json_integer((json_int_t)facts.pending + (json_int_t)facts.ack_pending));
 	}
 }
 

@@ -94,7 +94,7 @@ static void print_cell(const struct table *table, size_t column, const char *tex
 
 void table_print(const struct table *table, FILE *out)
 {
-	if (table->count == 0)
+	if (table->count == 0 || table->columns == 0)
 		return;
 	for (size_t column = 0; column < table->columns; column++)
 		print_cell(table, column, title(table, column), out);
