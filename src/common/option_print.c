@@ -31,7 +31,9 @@ static void print_facts(const struct option *option, FILE *out)
 		char low[32], high[32];
 		option_format_number(option, option->minimum, low, sizeof(low));
 		option_format_number(option, option->maximum, high, sizeof(high));
-		fprintf(out, " from %s to %s", low, high);
+		fprintf(out, " from %s", low);
+		if (option->maximum != INT64_MAX)
+			fprintf(out, " to %s", high);
 	}
 	if (option->default_text)
 		fprintf(out, ", default %s", option->default_text);

@@ -13,6 +13,7 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
+	{ "print-sample", no_argument, NULL, 'S' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -30,6 +31,7 @@ int arguments_parse(int argc, char **argv, struct arguments *arguments)
 		case 'j': arguments->json = true; break;
 		case 'h': arguments->help = true; break;
 		case 'V': arguments->version = true; break;
+		case 'S': arguments->print_sample = true; break;
 		default:
 			(void)fputs("Try pdns-distribute --help.\n", stderr);
 			return -EINVAL;

@@ -4,7 +4,7 @@
 /* The words of the command line; everything points into argv. Options may stand anywhere before "--". */
 struct arguments {
 	const char *config_dir, *private_file, *public_file, *secondary;
-	bool json, help, version;
+	bool json, help, version, print_sample;
 	int count;    /* of words that are no options: the command and what it is about */
 	char **words;
 };

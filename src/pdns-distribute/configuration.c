@@ -9,10 +9,10 @@
 
 const struct option configuration_table[] = {
 	{ .name = "trusted-keys", .type = OPTION_STRING, .offset = offsetof(struct command_configuration, trusted_keys),
-	  .help = "File of trusted public keys that the keys commands use; default keys/trusted.keys in the configuration folder" },
+	  .help = "file of trusted public keys that the keys commands use; default keys/trusted.keys in the configuration folder" },
 	{ .name = "stream-replicas", .type = OPTION_INTEGER, .minimum = 1, .maximum = 5, .default_text = "1",
 	  .offset = offsetof(struct command_configuration, stream_replicas),
-	  .help = "Copies that a NATS cluster keeps of streams that this command makes" },
+	  .help = "copies that a NATS cluster keeps of streams that this command makes" },
 	OPTION_END
 };
 
@@ -63,6 +63,14 @@ int command_configure(struct command *command)
 		return command_fail("%s/common.conf: prefix: must be small letters, digits, '-' and '_', at most 32",
 		                    command->config_dir);
 	return COMMAND_OK;
+}
+
+void configuration_print_sample(void)
+{
+	static const struct option *const own[] = { configuration_table, NULL };
+
+	puts("# distribute.conf: options of pdns-distribute, beside those of common.conf.\n");
+	option_print_sample(own, stdout);
 }
 
 void configuration_free(struct command *command)

@@ -7,5 +7,7 @@
  */
 extern const struct option configuration_table[]; /* of distribute.conf */
 
+/* A distribute.conf with all options, to stdout. */
+void configuration_print_sample(void);
 /* Frees what command_configure has read. */
 void configuration_free(struct command *command);

@@ -59,6 +59,7 @@ static void print_help(FILE *out)
 	            "  --config-dir DIR  folder of common.conf and distribute.conf (default /etc/pdns-distribute)\n"
 	            "  --json            write JSON\n"
 	            "  --help            this text, or that of a command\n"
+	            "  --print-sample    print a distribute.conf with all options and their defaults\n"
 	            "  --version\n\n"
 	            "Exit status: 0 fine, 1 failed, 2 wrong usage, 3 (status, zone) something is out of sync.\n", out);
 }
@@ -91,6 +92,10 @@ int program_run(int argc, char **argv)
 		return COMMAND_USAGE;
 	if (arguments.version) {
 		puts("pdns-distribute " PROJECT_VERSION);
+		return COMMAND_OK;
+	}
+	if (arguments.print_sample) {
+		configuration_print_sample();
 		return COMMAND_OK;
 	}
 	if (arguments.count == 0 && arguments.help) {
