@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 
+#define END_WAIT_MS 1000
 #define BACKOFF_BASE_US 50000
 #define BACKOFF_CEILING_US 5000000
 #define LINK_STABLE_US 5000000 /* a link that lived this long starts the backoff anew */
@@ -87,12 +88,44 @@ struct bus_link *bus_link_wait(struct bus *bus, uint64_t until_us, const atomic_
 	return link;
 }
 
+struct bus_retired {
+	natsSubscription *subscription;
+	struct bus_retired *next;
+};
+
 void bus_link_put(struct bus_link *link)
 {
 	if (!link || atomic_fetch_sub(&link->references, 1) != 1)
 		return;
+	/* The keeper's reference goes when the connection has ended: nothing reads from it any more. */
+	for (struct bus_retired *retired = atomic_load(&link->retired), *next; retired; retired = next) {
+		next = retired->next;
+		natsSubscription_Destroy(retired->subscription);
+		free(retired);
+	}
 	natsConnection_Destroy(link->connection);
 	free(link);
+}
+
+void bus_link_end_subscription(struct bus_link *link, natsSubscription *subscription)
+{
+	if (!subscription)
+		return;
+	(void)natsSubscription_Unsubscribe(subscription);
+	/* The answer to a ping is read after all that came before: then the reader is done with the subscription. */
+	if (natsConnection_FlushTimeout(link->connection, END_WAIT_MS) == NATS_OK) {
+		natsSubscription_Destroy(subscription);
+		return;
+	}
+
+	struct bus_retired *retired = calloc(1, sizeof(*retired));
+
+	if (!retired)
+		return; /* rather lost than used after it was freed */
+	retired->subscription = subscription;
+	retired->next = atomic_load(&link->retired);
+	while (!atomic_compare_exchange_weak(&link->retired, &retired->next, retired))
+		;
 }
 
 void bus_wake(struct bus *bus)
@@ -179,6 +212,7 @@ static struct bus_link *connect_once(struct bus *bus)
 		return NULL;
 	}
 	atomic_init(&link->references, 1);
+	atomic_init(&link->retired, NULL);
 	return link;
 }
 

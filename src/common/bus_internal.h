@@ -18,6 +18,7 @@
 struct bus_link {
 	natsConnection *connection;
 	atomic_int references;
+	struct bus_retired *_Atomic retired; /* subscriptions that must outlive the connection */
 };
 
 #define BUS_TEXT_SIZE 512
@@ -50,6 +51,11 @@ struct bus_link *bus_link_get(struct bus *bus);
 /* Waits for a link until the time (clock_monotonic_us) or until *stop (may be NULL). */
 struct bus_link *bus_link_wait(struct bus *bus, uint64_t until_us, const atomic_bool *stop);
 void bus_link_put(struct bus_link *link);
+/*
+ * Ends and frees a subscription, the only way that is safe: nats.c before 3.6 looks a subscription up and locks it in two
+ * steps, so that one freed in between, by another thread than its reader, is used after it was freed. NULL accepted. Blocking.
+ */
+void bus_link_end_subscription(struct bus_link *link, natsSubscription *subscription);
 DEFINE_CLEANUP(bus_link, struct bus_link *, bus_link_put)
 /* Wakes every bus_link_wait, so that it looks at its *stop. */
 void bus_wake(struct bus *bus);

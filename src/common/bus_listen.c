@@ -31,7 +31,7 @@ void bus_listener_close(struct bus_listener *listener)
 	struct bus_link *link = TAKE(listener->link);
 
 	pthread_mutex_unlock(&listener->lock);
-	natsSubscription_Destroy(subscription);
+	bus_link_end_subscription(link, subscription);
 	bus_link_put(link);
 }
 

@@ -133,7 +133,7 @@ int bus_store_many(struct bus *bus, struct bus_message *const *messages, const c
 	}
 	if (r == 0)
 		receive_all(subscription, strlen(inbox) + 1, count, waiting, bus->timeout_us, results);
-	natsSubscription_Destroy(subscription);
+	bus_link_end_subscription(link, subscription);
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = results[i];
 	return r;
