@@ -344,7 +344,8 @@ class Lab:
         enroll = [f"$JS.API.CONSUMER.{verb}.{stream}_ZONES{rest}" for verb, rest in (
             ("CREATE", ""), ("CREATE", ".>"), ("DURABLE.CREATE", ".>"), ("INFO", ".>"), ("DELETE", ".>"), ("LIST", ""), ("NAMES", ""))]
         users = [
-            user("api-proxy", [f"{PREFIX}.event.>"], []),
+            user("api-proxy", [f"{PREFIX}.event.>", f"{PREFIX}.ask.secondary-syncer.*.zone", f"{PREFIX}.ask.health-checker.>"],
+                 [f"{PREFIX}.heartbeat.secondary-syncer.*", f"{PREFIX}.covered.*", f"{PREFIX}.applied.*"]),
             user("zone-provider", rebuild + read + pull("EVENTS.zone-provider") + [
                 f"{PREFIX}.zone.>", f"{PREFIX}.body.>", f"{PREFIX}.covered.>", f"$JS.API.STREAM.PURGE.{stream}_BODIES"],
                 [f"{PREFIX}.ask.zone-provider.>"]),

@@ -161,12 +161,13 @@ int intent_begin(struct intents *intents, const char *zone, enum zone_change cha
 	return result;
 }
 
-void intent_end(struct intent *intent, enum intent_outcome outcome)
+uint64_t intent_end(struct intent *intent, enum intent_outcome outcome)
 {
 	if (!intent)
-		return;
+		return 0;
 	struct intents *intents = intent->intents;
 	struct intent_entry *entry = intent->entry;
+	uint64_t stamp = 0;
 	bool due = outcome != INTENT_UNCHANGED && !is_unnamed(&entry->key);
 
 	pthread_mutex_lock(&intents->mutex);
@@ -174,7 +175,7 @@ void intent_end(struct intent *intent, enum intent_outcome outcome)
 		enum zone_change change = outcome == INTENT_DONE ? intent->change : unsure(intent->change);
 		entry->due_change = entry->due ? merge(entry->due_change, change) : change;
 		entry->due = true;
-		entry->stamp = ++intents->stamp;
+		entry->stamp = stamp = ++intents->stamp;
 		memcpy(entry->due_request, intent->request, sizeof(entry->due_request));
 		intent_hot_add(intents, &entry->key);
 	}
@@ -184,6 +185,7 @@ void intent_end(struct intent *intent, enum intent_outcome outcome)
 	if (work && intents->on_due)
 		intents->on_due(intents->userdata);
 	free(intent);
+	return stamp;
 }
 
 /* With the mutex held. */

@@ -30,12 +30,15 @@ void intents_close(struct intents *intents);
  * intents_found_unnamed tells after a crash. Blocking (a sync to disk, shared by all who wait). -ENOSPC, -EIO …: nothing was noted.
  */
 int intent_begin(struct intents *intents, const char *zone, enum zone_change change, const char *request, struct intent **ret);
-/* Ends the intent and frees it; NULL is fine. Does not wait for the disk. */
-void intent_end(struct intent *intent, enum intent_outcome outcome);
+/*
+ * Ends the intent and frees it; NULL is fine. Does not wait for the disk. Returns 0, or the stamp of what is due now: the zone's
+ * next publication whose stamp is not less covers it.
+ */
+uint64_t intent_end(struct intent *intent, enum intent_outcome outcome);
 
 struct intent_due {
 	struct intent_entry *entry; /* private */
-	uint64_t stamp;             /* private */
+	uint64_t stamp;             /* of the newest request in it */
 	char zone[ZONE_NAME_SIZE];
 	enum zone_change change;
 	char request[CLOCK_UUID_SIZE];

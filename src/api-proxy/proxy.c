@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include "api-proxy/news.h"
 #include "api-proxy/proxy_metrics.h"
 #include "api-proxy/proxy_options.h"
 #include "api-proxy/publisher.h"
@@ -21,6 +22,7 @@ struct proxy {
 	struct daemon *daemon;
 	struct request_context context;
 	struct publisher *publisher;
+	struct news *news;
 	struct server *server;
 };
 
@@ -37,6 +39,12 @@ int proxy_check(const void *configuration, char **ret_reason)
 		*ret_reason = strdup("listen: not a loopback address, which needs plain-http = yes");
 		return ERROR_MALFORMED;
 	}
+	struct prefer_networks *networks = NULL;
+	if (prefer_networks_new(options->default_wait_for, &networks) < 0) {
+		*ret_reason = strdup("default-wait-for: not of the form NETWORK/LENGTH=DURATION, ...");
+		return ERROR_MALFORMED;
+	}
+	prefer_networks_free(networks);
 	return 0;
 }
 
@@ -50,6 +58,27 @@ static void raise_descriptor_limit(int64_t connections)
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
 		LOG(LOG_WARNING, "the limit of open files is %llu, connections-max may not be reached", (unsigned long long)limit.rlim_cur);
+}
+
+static void on_published(const char *zone, uint64_t stamp, uint64_t sequence, void *userdata)
+{
+	struct proxy *proxy = userdata;
+	waiters_published(proxy->context.hold.waiters, zone, stamp, sequence);
+}
+
+/* After 1.5 of our own intervals every secondary that sends as often as we do has been heard. */
+static int start_news(struct proxy *proxy, const struct proxy_options *options)
+{
+	struct hold_policy *hold = &proxy->context.hold;
+	int64_t quiet_us = options->daemon.heartbeat_interval + options->daemon.heartbeat_interval / 2;
+	hold->default_us = options->default_wait;
+	hold->most_us = options->wait_max;
+	int result = prefer_networks_new(options->default_wait_for, &hold->networks);
+	if (result == 0)
+		result = news_start(daemon_bus(proxy->daemon), options->daemon.prefix, quiet_us, &proxy->news, &hold->waiters);
+	if (result < 0)
+		LOG(LOG_ERR, "cannot listen to the secondaries: %s", error_text(result));
+	return result;
 }
 
 static int start_intents(struct proxy *proxy, const struct proxy_options *options)
@@ -71,6 +100,7 @@ static int start_intents(struct proxy *proxy, const struct proxy_options *option
 		LOG(LOG_NOTICE, "%lld zones left to be published", (long long)left);
 	if (intents_found_unnamed(proxy->context.intents))
 		LOG(LOG_WARNING, "stopped while a zone of unknown name was being created: if it was, the health-checker has to find it");
+	publisher_tell(proxy->publisher, on_published, proxy);
 	return publisher_start(proxy->publisher, proxy->context.intents);
 }
 
@@ -81,7 +111,9 @@ static int start_parts(struct proxy *proxy, const struct proxy_options *options)
 		LOG(LOG_ERR, "pdns-api-url: %s: %s", options->daemon.pdns_api_url, error_text(result));
 		return result;
 	}
-	result = start_intents(proxy, options);
+	result = start_news(proxy, options);
+	if (result == 0)
+		result = start_intents(proxy, options);
 	if (result < 0)
 		return result;
 	result = server_start(options->listen, (unsigned)options->connections_max, &proxy->context, &proxy->server);
@@ -113,6 +145,8 @@ int proxy_start(struct daemon *daemon, const void *configuration, void **ret_sta
 void proxy_stop(void *state)
 {
 	struct proxy *proxy = state;
+	if (proxy->context.hold.waiters)
+		waiters_cancel(proxy->context.hold.waiters);
 	bool left = proxy->server && server_drain(proxy->server, DRAIN_US) < 0;
 	if (left)
 		LOG(LOG_NOTICE, "requests still under way are broken off");
@@ -124,6 +158,8 @@ void proxy_stop(void *state)
 	publisher_stop(proxy->publisher); /* after the last request has ended: it publishes that one too */
 	intents_close(proxy->context.intents);
 	publisher_free(proxy->publisher);
+	news_stop(proxy->news);
+	prefer_networks_free(proxy->context.hold.networks);
 	upstream_free(proxy->context.upstream);
 	free(proxy);
 }

@@ -4,6 +4,7 @@
 
 #define NAME(name) "pdns_distribute_proxy_" name
 #define REQUESTS "Requests by what they can do to zones"
+#define WAITS "Changes whose answer was held until the secondaries served them, or the time was over"
 #define FAILURES "Requests that PowerDNS did not answer"
 
 struct metric proxy_metric_table[] = {
@@ -19,5 +20,7 @@ struct metric proxy_metric_table[] = {
 	[PROXY_METRIC_UPSTREAM_TIMEOUTS] = { NAME("upstream_failures_total"), METRIC_COUNTER, FAILURES, "reason=\"timeout\"", 0 },
 	[PROXY_METRIC_UPSTREAM_BROKEN] = { NAME("upstream_failures_total"), METRIC_COUNTER, FAILURES, "reason=\"broken\"", 0 },
 	[PROXY_METRIC_UPSTREAM_UP] = { NAME("upstream_up"), METRIC_GAUGE, "1 if PowerDNS answered the last request", NULL, 1 },
+	[PROXY_METRIC_WAITS_IN_SYNC] = { NAME("waits_total"), METRIC_COUNTER, WAITS, "result=\"in-sync\"", 0 },
+	[PROXY_METRIC_WAITS_PENDING] = { NAME("waits_total"), METRIC_COUNTER, WAITS, "result=\"pending\"", 0 },
 	METRIC_END,
 };

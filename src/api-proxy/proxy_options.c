@@ -16,5 +16,11 @@ const struct option proxy_option_table[] = {
 	  .help = "largest body of a request, 0 for no limit but PowerDNS's own" },
 	{ .name = "upstream-timeout", .type = OPTION_DURATION, .minimum = SECOND / 10, .maximum = 3600 * SECOND, .default_text = "60s",
 	  .offset = FIELD(upstream_timeout), .help = "how long PowerDNS may be silent while a request waits for it" },
+	{ .name = "default-wait", .type = OPTION_DURATION, .minimum = 0, .maximum = 100 * SECOND, .default_text = "0s",
+	  .offset = FIELD(default_wait), .help = "how long the answer to a change is held until all secondaries serve it, where the client does not say (Prefer: wait=N)" },
+	{ .name = "default-wait-for", .type = OPTION_STRING, .offset = FIELD(default_wait_for),
+	  .help = "the same for clients of certain networks, such as \"192.0.2.0/24=5s, ::1/128=2s\"; the longest network counts" },
+	{ .name = "wait-max", .type = OPTION_DURATION, .minimum = 0, .maximum = 100 * SECOND, .default_text = "60s", .offset = FIELD(wait_max),
+	  .help = "the longest time that a client may have an answer held" },
 	OPTION_END,
 };

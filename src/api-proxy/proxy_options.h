@@ -10,6 +10,8 @@ struct proxy_options {
 	int64_t connections_max;
 	int64_t body_max;             /* octets, 0: no limit */
 	int64_t upstream_timeout;     /* µs without progress */
+	int64_t default_wait, wait_max; /* µs */
+	const char *default_wait_for; /* as of prefer_networks_new */
 };
 
 extern const struct option proxy_option_table[];

@@ -25,6 +25,8 @@ struct publisher {
 	pthread_mutex_t mutex;
 	pthread_cond_t condition;
 	bool woken, stopping;
+	void (*on_published)(const char *zone, uint64_t stamp, uint64_t sequence, void *userdata);
+	void *userdata;
 	unsigned failures; /* in a row; the thread's own */
 	int last_error;
 };
@@ -34,6 +36,7 @@ struct batch {
 	struct bus_message *messages[BATCH];
 	const char *ids[BATCH];
 	int results[BATCH];
+	uint64_t sequences[BATCH];
 	size_t count;
 };
 
@@ -88,6 +91,7 @@ static void store(struct publisher *publisher, struct batch *batch)
 	struct bus_message *messages[BATCH];
 	const char *ids[BATCH];
 	int results[BATCH];
+	uint64_t sequences[BATCH];
 	size_t at[BATCH], count = 0;
 	for (size_t i = 0; i < batch->count; i++) {
 		if (batch->results[i] < 0)
@@ -97,9 +101,11 @@ static void store(struct publisher *publisher, struct batch *batch)
 		at[count++] = i;
 	}
 	if (count > 0)
-		(void)bus_store_many(publisher->bus, messages, ids, count, results);
-	for (size_t i = 0; i < count; i++)
+		(void)bus_store_many_sequences(publisher->bus, messages, ids, count, results, sequences);
+	for (size_t i = 0; i < count; i++) {
 		batch->results[at[i]] = results[i];
+		batch->sequences[at[i]] = results[i] == 0 ? sequences[i] : 0;
+	}
 }
 
 /* Logs at the first failure of a kind, not at each repetition. */
@@ -128,6 +134,8 @@ static int publish(struct publisher *publisher, struct batch *batch)
 	int error = 0;
 	for (size_t i = 0; i < batch->count; i++) {
 		bool stored = batch->results[i] == 0;
+		if (stored && publisher->on_published)
+			publisher->on_published(batch->due[i].zone, batch->due[i].stamp, batch->sequences[i], publisher->userdata);
 		intents_give_back(publisher->intents, &batch->due[i], stored);
 		bus_message_free(batch->messages[i]);
 		PROXY_COUNT(stored ? PROXY_METRIC_EVENTS_PUBLISHED : PROXY_METRIC_EVENTS_FAILED);
@@ -195,6 +203,13 @@ int publisher_new(struct bus *bus, const char *prefix, const char *by, struct pu
 	pthread_condattr_destroy(&attributes);
 	*ret = publisher;
 	return 0;
+}
+
+void publisher_tell(struct publisher *publisher, void (*on_published)(const char *zone, uint64_t stamp, uint64_t sequence, void *userdata),
+                    void *userdata)
+{
+	publisher->on_published = on_published;
+	publisher->userdata = userdata;
 }
 
 int publisher_start(struct publisher *publisher, struct intents *intents)

@@ -27,6 +27,8 @@ struct request {
 	int64_t body_size, body_seen;
 	struct route_effect effect;
 	char id[CLOCK_UUID_SIZE];
+	const struct sockaddr *client;
+	struct hold hold;
 
 	struct intent *intent;
 	struct exchange *exchange;
@@ -38,7 +40,7 @@ struct request {
 
 	bool answered;
 	int status;
-	struct header_list error_headers;
+	struct header_list error_headers, more_headers;
 	bool kept_is_all; /* of the answer */
 };
 
@@ -73,7 +75,11 @@ static enum intent_outcome outcome_of(int status)
 
 static void settle(struct request *request, enum intent_outcome outcome)
 {
-	intent_end(TAKE(request->intent), outcome);
+	if (outcome == INTENT_DONE)
+		hold_begin(&request->hold, request->effect.zone);
+	uint64_t stamp = intent_end(TAKE(request->intent), outcome);
+	if (outcome == INTENT_DONE)
+		hold_follow(&request->hold, stamp);
 }
 
 static void fail(struct request *request, int error)
@@ -107,12 +113,13 @@ static void fail(struct request *request, int error)
 	}
 }
 
-int request_new(const struct request_context *context, const char *target, struct request **ret)
+int request_new(const struct request_context *context, const char *target, const struct sockaddr *client, struct request **ret)
 {
 	struct request *request = calloc(1, sizeof(*request));
 	if (!request)
 		return -ENOMEM;
 	request->context = context;
+	request->client = client;
 	request->target = strdup(target);
 	if (!request->target) {
 		free(request);
@@ -211,6 +218,8 @@ bool request_head(struct request *request, const char *method, struct header_lis
 	}
 	route_find(method, request->target, &request->effect);
 	count(request);
+	if (request->effect.source != ROUTE_NONE)
+		hold_decide(&request->hold, &request->context->hold, &request->headers, request->client);
 	if (body_max > 0 && body_size > body_max)
 		answer_error(request, 413, "The request is too large");
 	else if (request->effect.source == ROUTE_BODY)
@@ -314,7 +323,8 @@ static void settle_creation(struct request *request)
 		if (result < 0)
 			LOG_FIELDS(LOG_ERR, (.zone = zone, .request = request->id),
 			           "cannot note the new zone on disk (%s): the health-checker has to find it", error_text(result));
-		intent_end(intent, INTENT_DONE);
+		hold_begin(&request->hold, zone);
+		hold_follow(&request->hold, intent_end(intent, INTENT_DONE));
 	} else if (!named && !*request->effect.zone) {
 		LOG_FIELDS(LOG_WARNING, (.request = request->id),
 		           "a zone was created whose name could not be read: the health-checker has to find it");
@@ -352,6 +362,7 @@ static void take_answer(struct request *request)
 		settle_creation(request);
 	if (result < 0)
 		fail(request, result);
+	hold_finish(&request->hold, &request->more_headers);
 	request->answered = true;
 }
 
@@ -380,6 +391,7 @@ struct request_answer request_answer(const struct request *request)
 	struct request_answer answer = {
 		.status = request->status,
 		.headers = ours ? &request->error_headers : exchange_headers(request->exchange),
+		.more = &request->more_headers,
 		.size = request->kept_is_all ? (int64_t)request->kept_size : exchange_body_size(request->exchange),
 		.body = request->kept_is_all ? (request->kept ? request->kept : "") : NULL,
 	};
@@ -407,6 +419,8 @@ void request_free(struct request *request)
 	exchange_free(request->exchange);
 	header_list_clear(&request->headers);
 	header_list_clear(&request->error_headers);
+	header_list_clear(&request->more_headers);
+	change_release(request->hold.change);
 	free(request->kept);
 	free(request->method);
 	free(request->target);

@@ -36,12 +36,12 @@ struct call {
 static void *on_target(void *userdata, const char *target, struct MHD_Connection *connection)
 {
 	struct server *server = userdata;
-	(void)connection;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct call *call = calloc(1, sizeof(*call));
 	if (!call)
 		return NULL;
 	call->server = server;
-	if (request_new(server->context, target, &call->request) < 0) {
+	if (request_new(server->context, target, info ? info->client_addr : NULL, &call->request) < 0) {
 		free(call);
 		return NULL;
 	}
@@ -94,6 +94,15 @@ static ssize_t on_read(void *userdata, uint64_t position, char *buffer, size_t s
 	return n == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+static void add_fields(struct MHD_Response *response, const struct header_list *headers)
+{
+	for (size_t i = 0; i < headers->count; i++) {
+		const struct header_field *field = &headers->fields[i];
+		if (MHD_add_response_header(response, field->name, field->value) != MHD_YES)
+			LOG(LOG_DEBUG, "field %s of the answer left out: libmicrohttpd does not take it", field->name);
+	}
+}
+
 static struct MHD_Response *make_response(struct call *call, const struct request_answer *answer)
 {
 	struct MHD_Response *response;
@@ -102,14 +111,12 @@ static struct MHD_Response *make_response(struct call *call, const struct reques
 	else
 		response = MHD_create_response_from_callback(answer->size < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)answer->size, BLOCK_SIZE,
 		                                             on_read, call, NULL);
-	for (size_t i = 0; response && i < answer->headers->count; i++) {
-		const struct header_field *field = &answer->headers->fields[i];
-		if (MHD_add_response_header(response, field->name, field->value) != MHD_YES)
-			LOG(LOG_DEBUG, "field %s of PowerDNS's answer left out: libmicrohttpd does not take it", field->name);
+	if (response) {
+		add_fields(response, answer->headers);
+		add_fields(response, answer->more);
 	}
 	return response;
 }
-
 static enum MHD_Result answer(struct call *call, struct MHD_Connection *connection)
 {
 	struct request_answer what = request_answer(call->request);

@@ -78,6 +78,9 @@ int bus_store(struct bus *bus, struct bus_message *message, const char *message_
 
 /* Many at once: sends all without waiting in between, then waits for all; results[i] as bus_store (no expectation). Blocking. */
 int bus_store_many(struct bus *bus, struct bus_message *const *messages, const char *const *message_ids, size_t count, int *results);
+/* The same; sequences[i] (sequences may be NULL) is set where results[i] is 0. */
+int bus_store_many_sequences(struct bus *bus, struct bus_message *const *messages, const char *const *message_ids, size_t count,
+                             int *results, uint64_t *sequences);
 
 /* Newest message on a subject by direct get (stream with allow_direct). Blocking. -ENOENT, ERROR_NO_STREAM. */
 int bus_stream_last(struct bus *bus, const char *stream, const char *subject, struct bus_message **ret);

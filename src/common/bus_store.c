@@ -82,7 +82,7 @@ static int send_one(struct bus_link *link, struct bus_message *message, const ch
 }
 
 static void receive_all(natsSubscription *subscription, size_t prefix_size, size_t count, size_t waiting, int64_t timeout_us,
-                        int *results)
+                        int *results, uint64_t *sequences)
 {
 	uint64_t until = clock_monotonic_us() + (uint64_t)timeout_us;
 
@@ -106,13 +106,19 @@ static void receive_all(natsSubscription *subscription, size_t prefix_size, size
 
 		if (index >= count || results[index] != -EINPROGRESS)
 			continue;
-		results[index] = read_acknowledgement(answer, NULL);
+		results[index] = read_acknowledgement(answer, sequences ? &sequences[index] : NULL);
 		waiting--;
 	}
 }
 
 int bus_store_many(struct bus *bus, struct bus_message *const *messages, const char *const *message_ids, size_t count,
                    int *results)
+{
+	return bus_store_many_sequences(bus, messages, message_ids, count, results, NULL);
+}
+
+int bus_store_many_sequences(struct bus *bus, struct bus_message *const *messages, const char *const *message_ids, size_t count,
+                             int *results, uint64_t *sequences)
 {
 	CLEANUP(bus_link) struct bus_link *link = bus_link_get(bus);
 	char inbox[BUS_INBOX_SIZE], wildcard[BUS_INBOX_SIZE + 4];
@@ -132,7 +138,7 @@ int bus_store_many(struct bus *bus, struct bus_message *const *messages, const c
 		}
 	}
 	if (r == 0)
-		receive_all(subscription, strlen(inbox) + 1, count, waiting, bus->timeout_us, results);
+		receive_all(subscription, strlen(inbox) + 1, count, waiting, bus->timeout_us, results, sequences);
 	bus_link_end_subscription(link, subscription);
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = results[i];

@@ -6,6 +6,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/covered.h"
 #include "common/error.h"
 #include "common/log.h"
 #include "common/mailbox.h"
@@ -94,13 +95,14 @@ static void tell_covered(const struct publication *publication)
 	const struct provider *provider = publication->provider;
 	char subject[SUBJECT_SIZE];
 	subject_covered(provider->options->daemon.prefix, daemon_id(provider->daemon), subject);
-	json_t *json = json_pack("{s:i,s:s,s:I,s:I,s:b}", "v", 1, "zone", publication->run->zone, "event",
-	                         (json_int_t)publication->run->newest, "generation",
-	                         (json_int_t)publication->result.generation, "changed",
-	                         publication->result.outcome == PUBLISH_STORED || publication->result.outcome == PUBLISH_DELETED);
-	CLEANUP(free) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	json_decref(json);
-	if (text)
+	struct covered covered = {
+		.event = publication->run->newest,
+		.generation = publication->result.generation,
+		.changed = publication->result.outcome == PUBLISH_STORED || publication->result.outcome == PUBLISH_DELETED,
+	};
+	snprintf(covered.zone, sizeof(covered.zone), "%s", publication->run->zone);
+	CLEANUP(free) char *text = NULL;
+	if (covered_encode(&covered, &text) == 0)
 		(void)bus_publish(daemon_bus(provider->daemon), subject, text, strlen(text));
 }
 
