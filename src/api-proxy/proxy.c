@@ -116,6 +116,14 @@ static int start_parts(struct proxy *proxy, const struct proxy_options *options)
 		result = start_intents(proxy, options);
 	if (result < 0)
 		return result;
+	proxy->context.status = (struct status_api){
+		.waiters = proxy->context.hold.waiters,
+		.intents = proxy->context.intents,
+		.bus = daemon_bus(proxy->daemon),
+		.prefix = options->daemon.prefix,
+		.key = options->daemon.pdns_api_key,
+		.wait_max_us = options->wait_max,
+	};
 	result = server_start(options->listen, (unsigned)options->connections_max, &proxy->context, &proxy->server);
 	if (result < 0)
 		LOG(LOG_ERR, "cannot listen on %s: %s", options->listen, error_text(result));

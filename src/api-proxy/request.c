@@ -29,6 +29,7 @@ struct request {
 	char id[CLOCK_UUID_SIZE];
 	const struct sockaddr *client;
 	struct hold hold;
+	bool own;         /* the proxy answers it */
 
 	struct intent *intent;
 	struct exchange *exchange;
@@ -44,19 +45,24 @@ struct request {
 	bool kept_is_all; /* of the answer */
 };
 
-static void answer_error(struct request *request, int status, const char *text)
+/* An answer of our own; body is taken over, NULL: none. */
+static void answer_json(struct request *request, int status, char *body)
 {
-	char *body = NULL;
-	int size = asprintf(&body, "{\"error\": \"%s\"}", text);
 	free(request->kept);
-	request->kept = size < 0 ? NULL : body;
-	request->kept_size = size < 0 ? 0 : (size_t)size;
+	request->kept = body;
+	request->kept_size = body ? strlen(body) : 0;
 	request->kept_at = 0;
 	request->kept_is_all = true;
 	request->keeping = false;
 	request->status = status;
 	request->answered = true;
 	(void)header_list_add(&request->error_headers, "Content-Type", "application/json", strlen("application/json"));
+}
+
+static void answer_error(struct request *request, int status, const char *text)
+{
+	char *body = NULL;
+	answer_json(request, status, asprintf(&body, "{\"error\": \"%s\"}", text) < 0 ? NULL : body);
 }
 
 /* What a status says about the zone. */
@@ -216,12 +222,16 @@ bool request_head(struct request *request, const char *method, struct header_lis
 		answer_error(request, refused, refused == 501 ? "Not Implemented" : "Bad Request");
 		return true;
 	}
-	route_find(method, request->target, &request->effect);
+	request->own = status_api_owns(request->target);
+	if (!request->own)
+		route_find(method, request->target, &request->effect);
 	count(request);
 	if (request->effect.source != ROUTE_NONE)
 		hold_decide(&request->hold, &request->context->hold, &request->headers, request->client);
 	if (body_max > 0 && body_size > body_max)
 		answer_error(request, 413, "The request is too large");
+	else if (request->own)
+		return false; /* when the request is complete */
 	else if (request->effect.source == ROUTE_BODY)
 		request->keeping = true;
 	else if (request->effect.source == ROUTE_NONE || begin_intent(request))
@@ -271,7 +281,7 @@ void request_body(struct request *request, const void *data, size_t size)
 {
 	int64_t body_max = request->context->body_max;
 	request->body_seen += (int64_t)size;
-	if (request->answered)
+	if (request->answered || request->own)
 		return;
 	if (body_max > 0 && request->body_seen > body_max) {
 		/* PowerDNS has not got a whole request, but it is not for us to know what it makes of that. */
@@ -366,10 +376,21 @@ static void take_answer(struct request *request)
 	request->answered = true;
 }
 
+static void answer_own(struct request *request)
+{
+	char *body = NULL;
+	int status = status_api_answer(&request->context->status, request->method, request->target, &request->headers, &body);
+	answer_json(request, status, body);
+}
+
 void request_end(struct request *request)
 {
 	if (request->answered)
 		return;
+	if (request->own) {
+		answer_own(request);
+		return;
+	}
 	if (request->keeping) {
 		(void)route_zone_of_json(request->kept, request->kept_size, request->effect.zone);
 		release_kept(request, request->body_size == EXCHANGE_NO_BODY ? EXCHANGE_NO_BODY : (int64_t)request->kept_size);

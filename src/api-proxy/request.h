@@ -7,6 +7,7 @@
 #include "api-proxy/header_list.h"
 #include "api-proxy/hold.h"
 #include "api-proxy/intent.h"
+#include "api-proxy/status_api.h"
 #include "api-proxy/upstream.h"
 /*
  * One request of a client on its way through the proxy. The server feeds it: head, pieces of the body, end; then it has an
@@ -17,6 +18,7 @@ struct request_context { /* what all requests share; outlives them */
 	struct intents *intents;
 	int64_t body_max; /* octets, 0: no limit */
 	struct hold_policy hold;
+	struct status_api status;
 };
 
 struct request_answer {
