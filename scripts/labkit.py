@@ -452,7 +452,7 @@ class Lab:
         write_private(etc / "common.conf", self.configuration(common, "common"))
         own = {
             "zone-provider": {"primary-dns": f"127.0.0.1:{self.primary_dns_port}", "signing-key-file": etc / "signing.key"},
-            "api-proxy": {"listen": f"127.0.0.1:{self.proxy_port}", "body-max": "64M"},
+            "api-proxy": {"listen": f"127.0.0.1:{self.proxy_port}", "plain-http": "yes", "body-max": "64M"},
             "health-checker": {"trusted-keys": etc / "trusted.keys"},
             "distribute": {"trusted-keys": etc / "trusted.keys"},
         }

@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 		.metrics = metrics,
 		.check = proxy_check,
 		.start = proxy_start,
+		.reload = proxy_reload,
 		.stop = proxy_stop,
 		.heartbeat = proxy_heartbeat,
 	};

@@ -5,17 +5,20 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include "api-proxy/certificate.h"
 #include "api-proxy/news.h"
 #include "api-proxy/proxy_metrics.h"
 #include "api-proxy/proxy_options.h"
 #include "api-proxy/publisher.h"
 #include "api-proxy/server.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/error.h"
 #include "common/net_address.h"
 #include "common/log.h"
 
 #define DRAIN_US INT64_C(5000000)
+#define CERTIFICATE_LOOK_US UINT64_C(21600000000)
 #define LAST_WORD_US INT64_C(1000000) /* for telling a client that its request was broken off */
 
 struct proxy {
@@ -24,7 +27,24 @@ struct proxy {
 	struct publisher *publisher;
 	struct news *news;
 	struct server *server;
+	const struct proxy_options *options; /* the daemon's */
+	sd_event_source *timer;              /* looks at our own certificate */
+	uint64_t certificate_expires_us;
 };
+
+/* The certificate that these options want: NULL for plain HTTP. */
+static int find_certificate(const struct proxy_options *options, struct certificate **ret, char **ret_reason)
+{
+	CLEANUP(free) char *folder = NULL;
+	*ret = NULL;
+	if (options->plain_http)
+		return 0;
+	if (options->tls_certificate)
+		return certificate_read(options->tls_certificate, options->tls_key, ret, ret_reason);
+	if (asprintf(&folder, "%s/tls", options->daemon.state_dir) < 0)
+		return -ENOMEM;
+	return certificate_own(folder, clock_realtime_us(), ret, ret_reason);
+}
 
 int proxy_check(const void *configuration, char **ret_reason)
 {
@@ -35,10 +55,15 @@ int proxy_check(const void *configuration, char **ret_reason)
 		*ret_reason = strdup("listen: not of the form ADDRESS:PORT or [ADDRESS]:PORT");
 		return ERROR_MALFORMED;
 	}
-	if (!options->plain_http && !net_address_is_loopback(&address)) {
-		*ret_reason = strdup("listen: not a loopback address, which needs plain-http = yes");
+	if (!options->tls_certificate != !options->tls_key) {
+		*ret_reason = strdup("tls-certificate and tls-key: one needs the other");
 		return ERROR_MALFORMED;
 	}
+	struct certificate *certificate = NULL; /* one of our own is not made just for a look */
+	int result = options->tls_certificate ? find_certificate(options, &certificate, ret_reason) : 0;
+	certificate_free(certificate);
+	if (result < 0)
+		return result;
 	struct prefer_networks *networks = NULL;
 	if (prefer_networks_new(options->default_wait_for, &networks) < 0) {
 		*ret_reason = strdup("default-wait-for: not of the form NETWORK/LENGTH=DURATION, ...");
@@ -124,10 +149,57 @@ static int start_parts(struct proxy *proxy, const struct proxy_options *options)
 		.key = options->daemon.pdns_api_key,
 		.wait_max_us = options->wait_max,
 	};
-	result = server_start(options->listen, (unsigned)options->connections_max, &proxy->context, &proxy->server);
+	struct certificate *certificate;
+	CLEANUP(free) char *reason = NULL;
+	result = find_certificate(options, &certificate, &reason);
+	if (result < 0) {
+		LOG(LOG_ERR, "no certificate: %s", reason ? reason : error_text(result));
+		return result;
+	}
+	proxy->certificate_expires_us = certificate ? certificate->expires_us : 0;
+	result = server_start(options->listen, (unsigned)options->connections_max, certificate, &proxy->context, &proxy->server);
 	if (result < 0)
 		LOG(LOG_ERR, "cannot listen on %s: %s", options->listen, error_text(result));
 	return result;
+}
+
+/* Shows what the options say now; a certificate that is still the same is not taken again. */
+static int renew_certificate(struct proxy *proxy, const struct proxy_options *options)
+{
+	struct certificate *certificate;
+	CLEANUP(free) char *reason = NULL;
+	int result = find_certificate(options, &certificate, &reason);
+	if (result < 0) {
+		LOG(LOG_ERR, "the certificate stays as it is: %s", reason ? reason : error_text(result));
+		return result;
+	}
+	if (certificate && (options->tls_certificate || certificate->expires_us != proxy->certificate_expires_us)) {
+		proxy->certificate_expires_us = certificate->expires_us;
+		server_set_certificate(proxy->server, TAKE(certificate));
+		LOG(LOG_INFO, "new connections see the new certificate");
+	}
+	certificate_free(certificate);
+	return 0;
+}
+
+int proxy_reload(void *state, const void *configuration)
+{
+	struct proxy *proxy = state;
+	struct proxy_options options = *(const struct proxy_options *)configuration;
+	options.plain_http = proxy->options->plain_http; /* not to be changed without a restart */
+	options.daemon.state_dir = proxy->options->daemon.state_dir;
+	return renew_certificate(proxy, &options);
+}
+
+static int on_certificate_timer(sd_event_source *source, uint64_t time_us, void *userdata)
+{
+	struct proxy *proxy = userdata;
+	(void)time_us;
+	if (!proxy->options->tls_certificate)
+		(void)renew_certificate(proxy, proxy->options);
+	(void)sd_event_source_set_time(source, clock_monotonic_us() + CERTIFICATE_LOOK_US);
+	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
 }
 
 int proxy_start(struct daemon *daemon, const void *configuration, void **ret_state)
@@ -137,9 +209,16 @@ int proxy_start(struct daemon *daemon, const void *configuration, void **ret_sta
 	if (!proxy)
 		return -ENOMEM;
 	proxy->daemon = daemon;
+	proxy->options = options;
 	proxy->context.body_max = options->body_max;
 	raise_descriptor_limit(options->connections_max);
 	int result = start_parts(proxy, options);
+	if (result == 0 && !options->plain_http) {
+		result = sd_event_add_time(daemon_loop(daemon), &proxy->timer, CLOCK_MONOTONIC, clock_monotonic_us() + CERTIFICATE_LOOK_US, 0,
+		                           on_certificate_timer, proxy);
+		if (result < 0)
+			LOG(LOG_ERR, "cannot set a timer: %s", error_text(result));
+	}
 	if (result < 0) {
 		proxy_stop(proxy);
 		return result;
@@ -153,6 +232,7 @@ int proxy_start(struct daemon *daemon, const void *configuration, void **ret_sta
 void proxy_stop(void *state)
 {
 	struct proxy *proxy = state;
+	(void)sd_event_source_disable_unref(proxy->timer);
 	if (proxy->context.hold.waiters)
 		waiters_cancel(proxy->context.hold.waiters);
 	bool left = proxy->server && server_drain(proxy->server, DRAIN_US) < 0;

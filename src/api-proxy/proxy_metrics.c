@@ -22,5 +22,7 @@ struct metric proxy_metric_table[] = {
 	[PROXY_METRIC_UPSTREAM_UP] = { NAME("upstream_up"), METRIC_GAUGE, "1 if PowerDNS answered the last request", NULL, 1 },
 	[PROXY_METRIC_WAITS_IN_SYNC] = { NAME("waits_total"), METRIC_COUNTER, WAITS, "result=\"in-sync\"", 0 },
 	[PROXY_METRIC_WAITS_PENDING] = { NAME("waits_total"), METRIC_COUNTER, WAITS, "result=\"pending\"", 0 },
+	[PROXY_METRIC_CERTIFICATE_EXPIRES] = { NAME("certificate_expires_seconds"), METRIC_GAUGE,
+	                                       "When the certificate that clients see expires, in seconds since the epoch; 0: plain HTTP", NULL, 0 },
 	METRIC_END,
 };

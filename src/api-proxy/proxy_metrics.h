@@ -18,6 +18,7 @@ enum proxy_metric {
 	PROXY_METRIC_UPSTREAM_UP,
 	PROXY_METRIC_WAITS_IN_SYNC,
 	PROXY_METRIC_WAITS_PENDING,
+	PROXY_METRIC_CERTIFICATE_EXPIRES,
 };
 
 #define PROXY_COUNT(which) metric_add(&proxy_metric_table[which], 1)

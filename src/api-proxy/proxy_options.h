@@ -7,6 +7,8 @@ struct proxy_options {
 	struct daemon_options daemon; /* first */
 	const char *listen;           /* ADDRESS:PORT */
 	bool plain_http;
+	const char *tls_certificate;  /* file */
+	const char *tls_key;          /* its text */
 	int64_t connections_max;
 	int64_t body_max;             /* octets, 0: no limit */
 	int64_t upstream_timeout;     /* µs without progress */

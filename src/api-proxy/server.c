@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "api-proxy/server.h"
 #include <errno.h>
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
+#include "api-proxy/certificate.h"
+#include "api-proxy/proxy_metrics.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/net_address.h"
@@ -14,6 +17,7 @@
 
 #define HEADER_MEMORY ((size_t)128 << 10) /* of a connection: a request's header, and a piece of its body */
 #define IDLE_SECONDS 120u
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define BLOCK_SIZE 32768u
 
 struct server {
@@ -23,7 +27,11 @@ struct server {
 	pthread_cond_t idle;
 	unsigned active; /* requests */
 	bool quiet;      /* does not listen any more */
+	struct certificate *certificates; /* all that handshakes may still use; the newest first */
 };
+
+/* The callback of a handshake is not told whose it is: what is shown by the one server. */
+static _Atomic(struct certificate *) shown;
 
 /* A request as libmicrohttpd shows it: a call with the head, calls with pieces of the body, a call at the end. */
 struct call {
@@ -177,6 +185,29 @@ static void on_log(void *userdata, const char *format, va_list arguments)
 	LOG(LOG_DEBUG, "libmicrohttpd: %s", text);
 }
 
+/* gnutls does not free what this hands out. */
+static int on_handshake(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+                        const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
+                        unsigned *ret_count, gnutls_privkey_t *ret_key)
+{
+	struct certificate *certificate = shown;
+	(void)session, (void)authorities, (void)authority_count, (void)algorithms, (void)algorithm_count;
+	if (!certificate)
+		return -1;
+	*ret_chain = certificate->chain;
+	*ret_count = certificate->count;
+	*ret_key = certificate->key;
+	return 0;
+}
+
+void server_set_certificate(struct server *server, struct certificate *certificate)
+{
+	certificate->next = server->certificates;
+	server->certificates = certificate;
+	shown = certificate;
+	metric_set(&proxy_metric_table[PROXY_METRIC_CERTIFICATE_EXPIRES], (int64_t)(certificate->expires_us / 1000000));
+}
+
 static int open_socket(const char *listen_text, int *ret_fd)
 {
 	struct sockaddr_storage address;
@@ -194,15 +225,17 @@ static int open_socket(const char *listen_text, int *ret_fd)
 	return 0;
 }
 
-int server_start(const char *listen_text, unsigned connections_max, const struct request_context *context, struct server **ret)
+int server_start(const char *listen_text, unsigned connections_max, struct certificate *certificate, const struct request_context *context, struct server **ret)
 {
 	CLEANUP(close) int fd = -1;
 	int result = open_socket(listen_text, &fd);
-	if (result < 0)
-		return result;
-	struct server *server = calloc(1, sizeof(*server));
-	if (!server)
-		return -ENOMEM;
+	struct server *server = result < 0 ? NULL : calloc(1, sizeof(*server));
+	if (!server) {
+		certificate_free(certificate);
+		return result < 0 ? result : -ENOMEM;
+	}
+	if (certificate)
+		server_set_certificate(server, certificate);
 	server->context = context;
 	pthread_mutex_init(&server->mutex, NULL);
 	pthread_condattr_t attributes;
@@ -213,9 +246,15 @@ int server_start(const char *listen_text, unsigned connections_max, const struct
 
 	/* poll, not select: more than a thousand descriptors. ITC: so that MHD_quiesce_daemon works. */
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC |
-	                 MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ERROR_LOG;
+	                 MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ERROR_LOG | (certificate ? MHD_USE_TLS : 0);
+	const struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)on_handshake },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
+		{ MHD_OPTION_END, 0, NULL },
+	}, none[] = { { MHD_OPTION_END, 0, NULL } };
 	server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server,
 	                                  MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+	                                  MHD_OPTION_ARRAY, certificate ? tls : none,
 	                                  MHD_OPTION_LISTEN_SOCKET, fd,
 	                                  MHD_OPTION_CONNECTION_LIMIT, connections_max,
 	                                  MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
@@ -255,6 +294,12 @@ void server_stop(struct server *server)
 		return;
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
+	shown = NULL;
+	while (server->certificates) {
+		struct certificate *next = server->certificates->next;
+		certificate_free(server->certificates);
+		server->certificates = next;
+	}
 	pthread_cond_destroy(&server->idle);
 	pthread_mutex_destroy(&server->mutex);
 	free(server);
