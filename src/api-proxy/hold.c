@@ -30,8 +30,10 @@ void hold_begin(struct hold *hold, const char *zone)
 
 void hold_follow(struct hold *hold, uint64_t stamp)
 {
-	if (hold->change)
-		change_follow(hold->change, stamp);
+	if (!hold->change || hold->followed)
+		return;
+	hold->followed = true;
+	change_follow(hold->change, stamp);
 }
 
 static void add(struct header_list *fields, const char *name, const char *value)

@@ -20,13 +20,14 @@ struct hold {
 	struct prefer prefer;
 	int64_t wait_us;
 	struct change *change;
+	bool followed;
 };
 
 /* Decides whether the client of a changing request is to wait. */
 void hold_decide(struct hold *hold, const struct hold_policy *policy, const struct header_list *headers, const struct sockaddr *client);
 /* PowerDNS has made the change; before its intent ends. zone "": unknown, nothing is held back. */
 void hold_begin(struct hold *hold, const char *zone);
-/* After its intent has ended, with the stamp of that. */
+/* After its intent has ended, with the stamp of that; only the first time counts. */
 void hold_follow(struct hold *hold, uint64_t stamp);
 /* Waits, and adds the fields that tell of it. Blocking. */
 void hold_finish(struct hold *hold, struct header_list *fields);
