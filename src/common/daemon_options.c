@@ -131,6 +131,20 @@ static int read_file(option_set set, void *configuration, const char *dir, const
 	return error == -ENOENT ? 0 : error;
 }
 
+/* Names the file in which a missing option is looked for first. */
+static int check_required(const char *dir, const char *service, option_set set, const void *configuration, char **ret_reason)
+{
+	CLEANUP(free) char *reason = NULL;
+	char *text;
+	int error = option_check(set, configuration, &reason);
+	if (error == 0 || !reason)
+		return error;
+	if (asprintf(&text, "%s/%s.conf: %s", dir, service, reason) < 0)
+		return -ENOMEM;
+	*ret_reason = text;
+	return error;
+}
+
 int daemon_options_load(const char *dir, const char *program, const char *service, option_set set,
                         void *configuration, char **ret_reason)
 {
@@ -148,7 +162,7 @@ int daemon_options_load(const char *dir, const char *program, const char *servic
 	if (error == 0)
 		error = default_state_dir(program, set, configuration, ret_reason);
 	if (error == 0)
-		error = option_check(set, configuration, ret_reason);
+		error = check_required(dir, service, set, configuration, ret_reason);
 	if (error == 0)
 		error = check_common(configuration, ret_reason);
 	if (error < 0)

@@ -99,7 +99,7 @@ static void refusals(void **state)
 		{ NULL, "workers = 10", "/sample.conf:1: workers: must be from 1 to 9" },
 		{ "id = NS1", NULL, "id: must be" },
 		{ "prefix = a.b", NULL, "prefix: must be" },
-		{ "nats-url =", NULL, "nats-url: must be set" },
+		{ "nats-url =", NULL, "/sample.conf: nats-url: must be set" },
 		{ "metrics-listen = 9100", NULL, "metrics-listen: must be" },
 		{ "pdns-api-url = 127.0.0.1:8081", NULL, "pdns-api-url: must begin" },
 		{ "nats-tls-key = /k", NULL, "nats-tls-key: needs" },
