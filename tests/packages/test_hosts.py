@@ -298,3 +298,10 @@ def test_remove_and_purge(primary, ns1):
         assert not host.shell("getent passwd | grep -E '^pdns-' || true")
         assert not host.shell("getent group | grep -E '^pdns-' || true")
     assert answer(primary) == "reboot-ns1"  # zones are served on
+
+
+def test_autopkgtest(ns1):
+    """What packaging/debian/tests runs, with everything installed on one host."""
+    ns1.shell("apt-get install -y /var/tmp/newer/*.deb")
+    ns1.write("/var/tmp/smoke", (SOURCE / "packaging/debian/tests/smoke").read_text())
+    print("\n" + ns1.shell("sh /var/tmp/smoke"))
