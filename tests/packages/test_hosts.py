@@ -7,6 +7,7 @@ Run by scripts/test-packages. The tests build on each other, in the order of thi
 import json
 import os
 import re
+import signal
 import threading
 import time
 from pathlib import Path
@@ -50,6 +51,11 @@ class Guide:
                 self.hosts[where].shell(script, self.variables)
 
 
+def on_term(*_):
+    """Ends the tests as Ctrl-C does, so that the hosts are ended, too."""
+    raise KeyboardInterrupt
+
+
 def give_packages(host, folder, packages):
     target = host.root / "var/tmp" / folder
     target.mkdir()
@@ -60,6 +66,7 @@ def give_packages(host, folder, packages):
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
+    signal.signal(signal.SIGTERM, on_term)
     folder = tmp_path_factory.mktemp("hosts")
     bridge, made = Bridge(), {}
     try:
