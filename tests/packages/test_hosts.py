@@ -92,12 +92,12 @@ def ns1(hosts):
     return hosts["ns1"]
 
 
-def api(primary, method, path, body=None):
+def api(primary, method, path, body=None, url="https://localhost"):
     """Through the proxy. The status; 0 when nobody answers."""
     data = f"-d '{json.dumps(body)}'" if body is not None else ""
-    answer = primary.shell('curl -sS -o /dev/null -w "%{http_code}" --max-time 10 '
+    answer = primary.shell('curl -sS --cacert /var/lib/pdns-api-proxy/tls/certificate.pem -o /dev/null -w "%{http_code}" --max-time 10 '
                            '-H "X-API-Key: $(cat /etc/pdns-distribute/keys/pdns-api.key)" '
-                           f"-X {method} http://127.0.0.1:8082/api/v1/servers/localhost{path} {data}", check=False)
+                           f"-X {method} {url}:8082/api/v1/servers/localhost{path} {data}", check=False)
     return int(answer[-3:]) if answer[-3:].isdigit() else 0
 
 
@@ -154,6 +154,16 @@ def test_first_change(hosts, primary, ns1):
     assert "RRSIG" in primary.dig("+dnssec", f"@{ADDRESSES['ns1'][0]}", "www.example.org", "AAAA")
     wait_until(lambda: "in sync" in primary.run("pdns-distribute", "status", check=False), 30,
                lambda: primary.run("pdns-distribute", "status", check=False))
+
+
+def test_https(primary):
+    """The certificate that the proxy made for itself stands for the name and the addresses of its host; nobody speaks plain HTTP."""
+    made = run("openssl", "x509", "-in", primary.root / "var/lib/pdns-api-proxy/tls/certificate.pem", "-noout", "-text")
+    for name in ("DNS:localhost", "DNS:primary", "IP Address:127.0.0.1", "IP Address:10.77.80.1", "IP Address:FD4F:7064:0:0:0:0:0:1"):
+        assert name in made, made
+    for host in ("localhost", "127.0.0.1"):
+        assert api(primary, "GET", "/zones/example.org.", url=f"https://{host}") == 200
+    assert api(primary, "GET", "/zones/example.org.", url="http://localhost") == 0
 
 
 def test_secrets(primary, ns1):
