@@ -90,31 +90,31 @@ int certificate_read(const char *file, const char *key_pem, struct certificate *
 	CLEANUP(certificate) struct certificate *certificate = calloc(1, sizeof(*certificate));
 	if (!certificate)
 		return -ENOMEM;
+	certificate->holders = 1;
 	gnutls_datum_t chain = datum_of(text), key = datum_of(key_pem);
-	unsigned count = sizeof(certificate->chain) / sizeof(certificate->chain[0]);
 	int code = check_leaf(&chain, &key, &certificate->expires_us);
 	if (code == 0)
-		code = gnutls_pcert_list_import_x509_raw(certificate->chain, &count, &chain, GNUTLS_X509_FMT_PEM, 0);
-	if (code >= 0)
-		certificate->count = count;
-	if (code >= 0)
-		code = gnutls_privkey_init(&certificate->key);
-	if (code >= 0)
-		code = gnutls_privkey_import_x509_raw(certificate->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
+		code = gnutls_certificate_allocate_credentials(&certificate->credentials);
+	if (code == 0)
+		code = gnutls_certificate_set_x509_key_mem(certificate->credentials, &chain, &key, GNUTLS_X509_FMT_PEM);
 	if (code < 0)
 		return refuse_tls(code, file, ret_reason);
 	*ret = TAKE(certificate);
 	return 0;
 }
 
+struct certificate *certificate_hold(struct certificate *certificate)
+{
+	atomic_fetch_add(&certificate->holders, 1);
+	return certificate;
+}
+
 void certificate_free(struct certificate *certificate)
 {
-	if (!certificate)
+	if (!certificate || atomic_fetch_sub(&certificate->holders, 1) > 1)
 		return;
-	for (unsigned i = 0; i < certificate->count; i++)
-		gnutls_pcert_deinit(&certificate->chain[i]);
-	if (certificate->key)
-		gnutls_privkey_deinit(certificate->key);
+	if (certificate->credentials)
+		gnutls_certificate_free_credentials(certificate->credentials);
 	free(certificate);
 }
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 #include <stdint.h>
-#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <stdatomic.h>
 /*
  * The certificate that the proxy shows, and its key: configured, or made by the proxy itself. Reasons are malloc'ed texts.
  */
 struct certificate {
-	gnutls_pcert_st chain[8];
-	unsigned count;
-	gnutls_privkey_t key;
+	gnutls_certificate_credentials_t credentials;
 	uint64_t expires_us; /* since the epoch */
-	struct certificate *next; /* for whoever holds it */
+	atomic_uint holders;
 };
 
 /* file: PEM, the server's own certificate first, then those that signed it. key_pem: the key's text. -errno, ERROR_MALFORMED. */
@@ -20,4 +19,6 @@ int certificate_read(const char *file, const char *key_pem, struct certificate *
  * seen at now_us, is made anew with the same key. It holds the host's names and addresses. A folder is made when missing.
  */
 int certificate_own(const char *folder, uint64_t now_us, struct certificate **ret, char **ret_reason);
+/* One more holder, each of which frees it in the end; any thread. */
+struct certificate *certificate_hold(struct certificate *certificate);
 void certificate_free(struct certificate *certificate); /* NULL is fine */

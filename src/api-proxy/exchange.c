@@ -26,6 +26,7 @@ struct exchange {
 
 	/* Answer. */
 	int status;
+	char *reason;
 	struct header_list headers;
 	int64_t body_size;
 	bool head_complete;
@@ -65,18 +66,22 @@ static int on_seek(void *userdata, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-static int parse_status(const char *line, size_t size)
+/* "HTTP/1.1 204 No Content" */
+static int parse_status(struct exchange *exchange, const char *line, size_t size)
 {
-	const char *space = memchr(line, ' ', size);
-	if (!space || (size_t)(line + size - space) < 4)
-		return 0;
+	const char *at = memchr(line, ' ', size), *end = line + size;
 	int status = 0;
-	for (int i = 1; i <= 3; i++) {
-		if (space[i] < '0' || space[i] > '9')
-			return 0;
-		status = 10 * status + (space[i] - '0');
+	for (int i = 0; i < 3; i++) {
+		if (!at || ++at == end || *at < '0' || *at > '9')
+			return ERROR_MALFORMED;
+		status = 10 * status + (*at - '0');
 	}
-	return status;
+	if (status < 100 || (++at < end && *at != ' '))
+		return ERROR_MALFORMED;
+	free(exchange->reason);
+	exchange->status = status;
+	exchange->reason = at < end ? strndup(at + 1, (size_t)(end - at - 1)) : strdup("");
+	return exchange->reason ? 0 : -ENOMEM;
 }
 
 static int end_of_head(struct exchange *exchange)
@@ -99,8 +104,7 @@ static int header_line(struct exchange *exchange, const char *line, size_t size)
 		size--;
 	if (size >= 5 && strncmp(line, "HTTP/", 5) == 0 && !memchr(line, ':', 5)) {
 		header_list_clear(&exchange->headers);
-		exchange->status = parse_status(line, size);
-		return exchange->status >= 100 ? 0 : ERROR_MALFORMED;
+		return parse_status(exchange, line, size);
 	}
 	if (size == 0)
 		return end_of_head(exchange);
@@ -340,6 +344,11 @@ int exchange_status(const struct exchange *exchange)
 	return exchange->status;
 }
 
+const char *exchange_reason(const struct exchange *exchange)
+{
+	return exchange->reason;
+}
+
 const struct header_list *exchange_headers(const struct exchange *exchange)
 {
 	return &exchange->headers;
@@ -382,6 +391,7 @@ void exchange_free(struct exchange *exchange)
 	}
 	curl_slist_free_all(exchange->slist);
 	header_list_clear(&exchange->headers);
+	free(exchange->reason);
 	free(exchange->target);
 	free(exchange->in);
 	free(exchange);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "api-proxy/prefer.h"
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <strings.h>
+#include "api-proxy/network.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/option.h"
@@ -80,9 +79,7 @@ void prefer_read(const struct header_list *headers, struct prefer *ret)
 }
 
 struct prefer_network {
-	int family;
-	uint8_t address[16];
-	unsigned bits;
+	struct network network;
 	int64_t wait_us;
 };
 
@@ -98,26 +95,15 @@ static int parse_wait(const char *text, int64_t *ret_us)
 	return option_set_text(&wait, ret_us, text, &reason) < 0 ? ERROR_MALFORMED : 0;
 }
 
-/* "192.0.2.0/24=5s"; without a length it is one address. */
-static int parse_network(char *text, struct prefer_network *ret)
+/* "192.0.2.0/24=5s" */
+static int parse_one(char *text, struct prefer_network *ret)
 {
-	char *wait = strchr(text, '='), *length = strchr(text, '/');
+	char *wait = strchr(text, '=');
 	if (!wait)
 		return ERROR_MALFORMED;
 	*wait++ = '\0';
-	ret->family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	unsigned long most = ret->family == AF_INET6 ? 128 : 32, bits = most;
-	if (length) {
-		char *end;
-		*length++ = '\0';
-		bits = strtoul(length, &end, 10);
-		if (*length < '0' || *length > '9' || *end || bits > most)
-			return ERROR_MALFORMED;
-	}
-	ret->bits = (unsigned)bits;
-	if (inet_pton(ret->family, text, ret->address) != 1)
-		return ERROR_MALFORMED;
-	return parse_wait(wait, &ret->wait_us);
+	int result = network_parse(text, &ret->network);
+	return result < 0 ? result : parse_wait(wait, &ret->wait_us);
 }
 
 int prefer_networks_new(const char *text, struct prefer_networks **ret)
@@ -131,7 +117,7 @@ int prefer_networks_new(const char *text, struct prefer_networks **ret)
 		return -ENOMEM;
 	char *rest = NULL;
 	for (char *one = strtok_r(copy, ", \t", &rest); one; one = strtok_r(NULL, ", \t", &rest)) {
-		if (networks->count == most || parse_network(one, &networks->networks[networks->count]) < 0)
+		if (networks->count == most || parse_one(one, &networks->networks[networks->count]) < 0)
 			return ERROR_MALFORMED;
 		networks->count++;
 	}
@@ -144,23 +130,12 @@ void prefer_networks_free(struct prefer_networks *networks)
 	free(networks);
 }
 
-static bool holds(const struct prefer_network *network, const struct sockaddr *client)
-{
-	if (client->sa_family != network->family)
-		return false;
-	const uint8_t *address = network->family == AF_INET6 ? ((const struct sockaddr_in6 *)client)->sin6_addr.s6_addr
-	                                                     : (const uint8_t *)&((const struct sockaddr_in *)client)->sin_addr;
-	unsigned whole = network->bits / 8, rest = network->bits % 8;
-	return memcmp(address, network->address, whole) == 0 &&
-	       (rest == 0 || (address[whole] ^ network->address[whole]) >> (8 - rest) == 0);
-}
-
 int64_t prefer_networks_find(const struct prefer_networks *networks, const struct sockaddr *client, int64_t otherwise_us)
 {
 	const struct prefer_network *best = NULL;
 	for (size_t i = 0; client && networks && i < networks->count; i++) {
 		const struct prefer_network *network = &networks->networks[i];
-		if (holds(network, client) && (!best || network->bits > best->bits))
+		if (network_holds(&network->network, client) && (!best || network->network.bits > best->network.bits))
 			best = network;
 	}
 	return best ? best->wait_us : otherwise_us;

@@ -27,6 +27,8 @@ struct proxy {
 	struct publisher *publisher;
 	struct news *news;
 	struct server *server;
+	struct server_rules rules;
+	struct network_list *allowed;
 	const struct proxy_options *options; /* the daemon's */
 	sd_event_source *timer;              /* looks at our own certificate */
 	uint64_t certificate_expires_us;
@@ -70,6 +72,12 @@ int proxy_check(const void *configuration, char **ret_reason)
 		return ERROR_MALFORMED;
 	}
 	prefer_networks_free(networks);
+	struct network_list *allowed = NULL;
+	if (network_list_new(options->allow_from, &allowed) < 0) {
+		*ret_reason = strdup("allow-from: not of the form NETWORK/LENGTH, ...");
+		return ERROR_MALFORMED;
+	}
+	network_list_free(allowed);
 	return 0;
 }
 
@@ -129,6 +137,33 @@ static int start_intents(struct proxy *proxy, const struct proxy_options *option
 	return publisher_start(proxy->publisher, proxy->context.intents);
 }
 
+static int start_server(struct proxy *proxy, const struct proxy_options *options)
+{
+	struct certificate *certificate;
+	CLEANUP(free) char *reason = NULL;
+	int result = network_list_new(options->allow_from, &proxy->allowed);
+	if (result == 0)
+		result = find_certificate(options, &certificate, &reason);
+	if (result < 0) {
+		LOG(LOG_ERR, "no certificate: %s", reason ? reason : error_text(result));
+		return result;
+	}
+	proxy->certificate_expires_us = certificate ? certificate->expires_us : 0;
+	proxy->rules = (struct server_rules){
+		.listen = options->listen,
+		.connections_max = (unsigned)options->connections_max,
+		.connections_per_client = (unsigned)options->connections_per_client,
+		.allowed = proxy->allowed,
+		.head_max = (size_t)options->header_max,
+		.head_us = options->header_timeout,
+		.body_us = options->body_timeout,
+	};
+	result = server_start(&proxy->rules, certificate, &proxy->context, &proxy->server);
+	if (result < 0)
+		LOG(LOG_ERR, "cannot listen on %s: %s", options->listen, error_text(result));
+	return result;
+}
+
 static int start_parts(struct proxy *proxy, const struct proxy_options *options)
 {
 	int result = upstream_new(options->daemon.pdns_api_url, options->upstream_timeout, &proxy->context.upstream);
@@ -149,18 +184,7 @@ static int start_parts(struct proxy *proxy, const struct proxy_options *options)
 		.key = options->daemon.pdns_api_key,
 		.wait_max_us = options->wait_max,
 	};
-	struct certificate *certificate;
-	CLEANUP(free) char *reason = NULL;
-	result = find_certificate(options, &certificate, &reason);
-	if (result < 0) {
-		LOG(LOG_ERR, "no certificate: %s", reason ? reason : error_text(result));
-		return result;
-	}
-	proxy->certificate_expires_us = certificate ? certificate->expires_us : 0;
-	result = server_start(options->listen, (unsigned)options->connections_max, certificate, &proxy->context, &proxy->server);
-	if (result < 0)
-		LOG(LOG_ERR, "cannot listen on %s: %s", options->listen, error_text(result));
-	return result;
+	return start_server(proxy, options);
 }
 
 /* Shows what the options say now; a certificate that is still the same is not taken again. */
@@ -248,6 +272,7 @@ void proxy_stop(void *state)
 	publisher_free(proxy->publisher);
 	news_stop(proxy->news);
 	prefer_networks_free(proxy->context.hold.networks);
+	network_list_free(proxy->allowed);
 	upstream_free(proxy->context.upstream);
 	free(proxy);
 }

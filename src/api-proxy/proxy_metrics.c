@@ -5,6 +5,7 @@
 #define NAME(name) "pdns_distribute_proxy_" name
 #define REQUESTS "Requests by what they can do to zones"
 #define WAITS "Changes whose answer was held until the secondaries served them, or the time was over"
+#define LIMITS "Clients turned away or cut off by a limit"
 #define FAILURES "Requests that PowerDNS did not answer"
 
 struct metric proxy_metric_table[] = {
@@ -24,5 +25,14 @@ struct metric proxy_metric_table[] = {
 	[PROXY_METRIC_WAITS_PENDING] = { NAME("waits_total"), METRIC_COUNTER, WAITS, "result=\"pending\"", 0 },
 	[PROXY_METRIC_CERTIFICATE_EXPIRES] = { NAME("certificate_expires_seconds"), METRIC_GAUGE,
 	                                       "When the certificate that clients see expires, in seconds since the epoch; 0: plain HTTP", NULL, 0 },
+	[PROXY_METRIC_CONNECTIONS] = { NAME("connections"), METRIC_GAUGE, "Connections of clients", NULL, 0 },
+	[PROXY_METRIC_LIMIT_CONNECTIONS] = { NAME("limited_total"), METRIC_COUNTER, LIMITS, "limit=\"connections-max\"", 0 },
+	[PROXY_METRIC_LIMIT_CLIENT] = { NAME("limited_total"), METRIC_COUNTER, LIMITS, "limit=\"connections-per-client\"", 0 },
+	[PROXY_METRIC_LIMIT_NETWORK] = { NAME("limited_total"), METRIC_COUNTER, LIMITS, "limit=\"allow-from\"", 0 },
+	[PROXY_METRIC_LIMIT_HEADER_SIZE] = { NAME("limited_total"), METRIC_COUNTER, LIMITS, "limit=\"header-max\"", 0 },
+	[PROXY_METRIC_LIMIT_HEADER_TIME] = { NAME("limited_total"), METRIC_COUNTER, LIMITS, "limit=\"header-timeout\"", 0 },
+	[PROXY_METRIC_LIMIT_BODY_SIZE] = { NAME("limited_total"), METRIC_COUNTER, LIMITS, "limit=\"body-max\"", 0 },
+	[PROXY_METRIC_LIMIT_BODY_TIME] = { NAME("limited_total"), METRIC_COUNTER, LIMITS, "limit=\"body-timeout\"", 0 },
+	[PROXY_METRIC_MALFORMED] = { NAME("malformed_total"), METRIC_COUNTER, "Requests that do not follow HTTP, refused", NULL, 0 },
 	METRIC_END,
 };

@@ -9,8 +9,10 @@ struct proxy_options {
 	bool plain_http;
 	const char *tls_certificate;  /* file */
 	const char *tls_key;          /* its text */
-	int64_t connections_max;
-	int64_t body_max;             /* octets, 0: no limit */
+	const char *allow_from;       /* as of network_list_new */
+	int64_t connections_max, connections_per_client;
+	int64_t header_max, body_max; /* octets; body 0: no limit */
+	int64_t header_timeout, body_timeout; /* µs */
 	int64_t upstream_timeout;     /* µs without progress */
 	int64_t default_wait, wait_max; /* µs */
 	const char *default_wait_for; /* as of prefer_networks_new */

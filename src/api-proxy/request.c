@@ -136,40 +136,6 @@ int request_new(const struct request_context *context, const char *target, const
 	return 0;
 }
 
-static bool is_token(const char *text)
-{
-	size_t size = strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-	return size > 0 && text[size] == '\0';
-}
-
-/* What could be read as something else by the next one is not passed on (RFC 9112 11.2). */
-static bool is_safe(const struct request *request)
-{
-	for (const unsigned char *at = (const unsigned char *)request->target; *at; at++) {
-		if (*at <= ' ' || *at == 0x7f)
-			return false;
-	}
-	for (size_t i = 0; i < request->headers.count; i++) {
-		if (!is_token(request->headers.fields[i].name) || strpbrk(request->headers.fields[i].value, "\r\n"))
-			return false;
-	}
-	return *request->target && is_token(request->method);
-}
-
-/* One length or "chunked": a body whose end two servers could see in two places is not for us to forward. */
-static int check_framing(const struct header_list *headers)
-{
-	const char *length = header_list_find(headers, "Content-Length");
-	for (size_t i = 0; i < headers->count; i++) {
-		const struct header_field *field = &headers->fields[i];
-		if (strcasecmp(field->name, "Transfer-Encoding") == 0 && strcasecmp(field->value, "chunked") != 0)
-			return 501;
-		if (strcasecmp(field->name, "Content-Length") == 0 && strcmp(field->value, length) != 0)
-			return 400;
-	}
-	return 0;
-}
-
 static void count(const struct request *request)
 {
 	if (request->effect.source != ROUTE_NONE)
@@ -203,10 +169,15 @@ static bool start_exchange(struct request *request, int64_t body_size)
 	return result == 0;
 }
 
+static void refuse_size(struct request *request)
+{
+	PROXY_COUNT(PROXY_METRIC_LIMIT_BODY_SIZE);
+	answer_error(request, 413, "The request is too large");
+}
+
 bool request_head(struct request *request, const char *method, struct header_list *headers, int64_t body_size)
 {
 	int64_t body_max = request->context->body_max;
-	int refused = check_framing(headers);
 	request->headers = *headers;
 	*headers = (struct header_list){ 0 };
 	header_list_drop_hop_by_hop(&request->headers);
@@ -216,12 +187,6 @@ bool request_head(struct request *request, const char *method, struct header_lis
 		answer_error(request, 503, "The proxy is out of memory");
 		return true;
 	}
-	if (refused == 0 && !is_safe(request))
-		refused = 400;
-	if (refused != 0) {
-		answer_error(request, refused, refused == 501 ? "Not Implemented" : "Bad Request");
-		return true;
-	}
 	request->own = status_api_owns(request->target);
 	if (!request->own)
 		route_find(method, request->target, &request->effect);
@@ -229,7 +194,7 @@ bool request_head(struct request *request, const char *method, struct header_lis
 	if (request->effect.source != ROUTE_NONE)
 		hold_decide(&request->hold, &request->context->hold, &request->headers, request->client);
 	if (body_max > 0 && body_size > body_max)
-		answer_error(request, 413, "The request is too large");
+		refuse_size(request);
 	else if (request->own)
 		return false; /* when the request is complete */
 	else if (request->effect.source == ROUTE_BODY)
@@ -277,22 +242,23 @@ static void keep(struct request *request, const void *data, size_t size)
 	request->kept_size += size;
 }
 
-void request_body(struct request *request, const void *data, size_t size)
+bool request_body(struct request *request, const void *data, size_t size)
 {
 	int64_t body_max = request->context->body_max;
 	request->body_seen += (int64_t)size;
 	if (request->answered || request->own)
-		return;
+		return request->answered;
 	if (body_max > 0 && request->body_seen > body_max) {
 		/* PowerDNS has not got a whole request, but it is not for us to know what it makes of that. */
 		settle(request, INTENT_UNSURE);
 		exchange_free(TAKE(request->exchange));
-		answer_error(request, 413, "The request is too large");
+		refuse_size(request);
 	} else if (request->keeping) {
 		keep(request, data, size);
 	} else {
 		send_body(request, data, size);
 	}
+	return request->answered;
 }
 
 /* Reads up to max octets of the answer in advance; 0, or the failure. */
@@ -364,9 +330,7 @@ static void take_answer(struct request *request)
 			           "PowerDNS changed a zone whose name could not be read in %s: the health-checker has to find it", request->target);
 		settle(request, outcome);
 	}
-	if (has_no_body(request))
-		request->kept_is_all = request->status == 204 || request->status == 304;
-	else if (created || (size >= 0 && (size_t)size <= WHOLE_MAX))
+	if (!has_no_body(request) && (created || (size >= 0 && (size_t)size <= WHOLE_MAX)))
 		result = read_ahead(request, created ? KEEP_MAX : (size_t)size + 1);
 	if (created)
 		settle_creation(request);
@@ -411,11 +375,15 @@ struct request_answer request_answer(const struct request *request)
 	bool ours = !request->exchange || request->failure < 0 || request->error_headers.count > 0;
 	struct request_answer answer = {
 		.status = request->status,
+		.reason = ours ? NULL : exchange_reason(request->exchange),
 		.headers = ours ? &request->error_headers : exchange_headers(request->exchange),
 		.more = &request->more_headers,
 		.size = request->kept_is_all ? (int64_t)request->kept_size : exchange_body_size(request->exchange),
+		.head_only = has_no_body(request),
 		.body = request->kept_is_all ? (request->kept ? request->kept : "") : NULL,
 	};
+	if (answer.head_only && answer.size == EXCHANGE_UNKNOWN)
+		answer.size = EXCHANGE_NO_BODY;
 	return answer;
 }
 

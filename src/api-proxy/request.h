@@ -23,9 +23,11 @@ struct request_context { /* what all requests share; outlives them */
 
 struct request_answer {
 	int status;
+	const char *reason; /* its phrase, NULL: the usual one */
 	const struct header_list *headers;
 	const struct header_list *more; /* headers of our own beside them */
-	int64_t size;     /* of the body, or EXCHANGE_UNKNOWN */
+	int64_t size;     /* of the body, or EXCHANGE_UNKNOWN; EXCHANGE_NO_BODY: none, and its size is not told either */
+	bool head_only;   /* the body is not sent, its size is told */
 	const char *body; /* all of it, valid as long as the request; NULL: to be read by request_read */
 };
 
@@ -33,11 +35,11 @@ struct request;
 /* target: the request-target, as it came. client: its address, of which only the time to wait depends; may be NULL, outlives the request. */
 int request_new(const struct request_context *context, const char *target, const struct sockaddr *client, struct request **ret);
 /*
- * Takes over the header's fields. body_size as in struct exchange_request. True: there is an answer already, the body does
+ * A request whose head follows HTTP's rules. Takes over the header's fields. body_size as in struct exchange_request. True: there is an answer already, the body does
  * not matter any more.
  */
 bool request_head(struct request *request, const char *method, struct header_list *headers, int64_t body_size);
-void request_body(struct request *request, const void *data, size_t size);
+bool request_body(struct request *request, const void *data, size_t size); /* true as from request_head */
 /* The body is complete: waits for PowerDNS, and for the secondaries if the client wants that. After that there is an answer. */
 void request_end(struct request *request);
 struct request_answer request_answer(const struct request *request);

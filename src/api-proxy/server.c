@@ -1,210 +1,186 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "api-proxy/server.h"
 #include <errno.h>
-#include <gnutls/gnutls.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
-#include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
-#include "api-proxy/certificate.h"
+#include <utlist.h>
+#include "api-proxy/admission.h"
+#include "api-proxy/conversation.h"
 #include "api-proxy/proxy_metrics.h"
+#include "api-proxy/stream.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/net_address.h"
+#include "common/error.h"
 #include "common/log.h"
+#include "common/net_address.h"
 
-#define HEADER_MEMORY ((size_t)128 << 10) /* of a connection: a request's header, and a piece of its body */
-#define IDLE_SECONDS 120u
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-#define BLOCK_SIZE 32768u
+#define STACK_SIZE ((size_t)512 << 10)
+#define REFUSALS_MAX 32u /* who is turned away costs a thread for a moment, too; over this many are just cut off */
+#define REFUSAL_US UINT64_C(2000000)
+#define OUT_OF_FILES_MS 100
+
+struct connection {
+	struct server *server;
+	struct sockaddr_storage address;
+	struct stream *stream;
+	enum admission admission;
+	bool busy; /* with a request */
+	struct connection *prev, *next;
+};
 
 struct server {
-	struct MHD_Daemon *daemon;
-	const struct request_context *context;
-	pthread_mutex_t mutex;
-	pthread_cond_t idle;
-	unsigned active; /* requests */
-	bool quiet;      /* does not listen any more */
-	struct certificate *certificates; /* all that handshakes may still use; the newest first */
+	const struct server_rules *rules;
+	struct conversation_rules conversation;
+	int listen_fd, wake_fd;
+	pthread_t thread;
+	bool has_thread;
+
+	pthread_mutex_t mutex; /* for all below */
+	pthread_cond_t less;   /* of connections, or of busy ones */
+	struct certificate *certificate;
+	struct admissions *admissions;
+	struct connection *connections;
+	unsigned count, busy;
+	bool draining;
 };
 
-/* The callback of a handshake is not told whose it is: what is shown by the one server. */
-static _Atomic(struct certificate *) shown;
-
-/* A request as libmicrohttpd shows it: a call with the head, calls with pieces of the body, a call at the end. */
-struct call {
-	struct server *server;
-	struct request *request;
-	bool has_head, has_end;
-};
-
-/* The request-target as it came, before anything is unescaped or cut. What this returns becomes the request's context. */
-static void *on_target(void *userdata, const char *target, struct MHD_Connection *connection)
+static bool on_busy(bool busy, void *userdata)
 {
-	struct server *server = userdata;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	struct call *call = calloc(1, sizeof(*call));
-	if (!call)
-		return NULL;
-	call->server = server;
-	if (request_new(server->context, target, info ? info->client_addr : NULL, &call->request) < 0) {
-		free(call);
-		return NULL;
-	}
+	struct connection *connection = userdata;
+	struct server *server = connection->server;
 	pthread_mutex_lock(&server->mutex);
-	server->active++;
+	if (busy && !connection->busy)
+		server->busy++;
+	if (!busy && connection->busy && --server->busy == 0)
+		pthread_cond_broadcast(&server->less);
+	connection->busy = busy;
+	bool goes_on = !server->draining;
 	pthread_mutex_unlock(&server->mutex);
-	return call;
+	return goes_on;
 }
 
-static void on_completed(void *userdata, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code)
+/* The connection and all about it goes; nothing of the server may be touched afterwards. */
+static void end_connection(struct connection *connection)
 {
-	struct server *server = userdata;
-	struct call *call = *context;
-	(void)connection;
-	(void)code;
-	if (!call)
-		return;
-	*context = NULL;
-	request_free(call->request);
-	free(call);
+	struct server *server = connection->server;
+	(void)on_busy(false, connection);
 	pthread_mutex_lock(&server->mutex);
-	server->active--;
-	pthread_cond_broadcast(&server->idle);
+	stream_free(connection->stream);
+	DL_DELETE(server->connections, connection);
+	admissions_leave(server->admissions, (struct sockaddr *)&connection->address, connection->admission);
+	server->count--;
+	metric_set(&proxy_metric_table[PROXY_METRIC_CONNECTIONS], server->count);
+	pthread_cond_broadcast(&server->less);
 	pthread_mutex_unlock(&server->mutex);
+	free(connection);
 }
 
-static enum MHD_Result add_field(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+static void *connection_thread(void *argument)
 {
-	(void)kind;
-	const char *text = value ? value : "";
-	return header_list_add(userdata, name, text, strlen(text)) == 0 ? MHD_YES : MHD_NO;
-}
-
-/* libmicrohttpd has refused what is no number before; which of several lengths it took does not matter, as we frame anew. */
-static int64_t body_size(const struct header_list *headers)
-{
-	if (header_list_find(headers, "Transfer-Encoding"))
-		return EXCHANGE_UNKNOWN;
-	const char *length = header_list_find(headers, "Content-Length");
-	return length ? strtoll(length, NULL, 10) : EXCHANGE_NO_BODY;
-}
-
-static ssize_t on_read(void *userdata, uint64_t position, char *buffer, size_t size)
-{
-	struct call *call = userdata;
-	(void)position;
-	ssize_t n = request_read(call->request, buffer, size);
-	if (n > 0)
-		return n;
-	return n == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-static void add_fields(struct MHD_Response *response, const struct header_list *headers)
-{
-	for (size_t i = 0; i < headers->count; i++) {
-		const struct header_field *field = &headers->fields[i];
-		if (MHD_add_response_header(response, field->name, field->value) != MHD_YES)
-			LOG(LOG_DEBUG, "field %s of the answer left out: libmicrohttpd does not take it", field->name);
-	}
-}
-
-static struct MHD_Response *make_response(struct call *call, const struct request_answer *answer)
-{
-	struct MHD_Response *response;
-	if (answer->body)
-		response = MHD_create_response_from_buffer((size_t)answer->size, (void *)answer->body, MHD_RESPMEM_PERSISTENT);
+	struct connection *connection = argument;
+	if (connection->admission == ADMISSION_GRANTED)
+		conversation_run(connection->stream, &connection->server->conversation, (struct sockaddr *)&connection->address, connection);
 	else
-		response = MHD_create_response_from_callback(answer->size < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)answer->size, BLOCK_SIZE,
-		                                             on_read, call, NULL);
-	if (response) {
-		add_fields(response, answer->headers);
-		add_fields(response, answer->more);
-	}
-	return response;
+		conversation_refuse(connection->stream, admission_status(connection->admission), admission_text(connection->admission),
+		                    clock_monotonic_us() + REFUSAL_US);
+	end_connection(connection);
+	return NULL;
 }
-static enum MHD_Result answer(struct call *call, struct MHD_Connection *connection)
+
+static int start_thread(struct connection *connection)
 {
-	struct request_answer what = request_answer(call->request);
-	struct MHD_Response *response = make_response(call, &what);
-	if (!response)
-		return MHD_NO;
-	enum MHD_Result result = MHD_queue_response(connection, (unsigned)what.status, response);
-	MHD_destroy_response(response);
-	call->has_end = true;
+	pthread_t thread;
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	(void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	int result = -pthread_create(&thread, &attributes, connection_thread, connection);
+	pthread_attr_destroy(&attributes);
 	return result;
 }
 
-static enum MHD_Result take_head(struct call *call, struct MHD_Connection *connection, const char *method)
+/* Under the mutex; false: the client is not even told. */
+static bool admit(struct server *server, struct connection *connection)
 {
-	struct header_list headers = { 0 };
-	int wanted = MHD_get_connection_values(connection, MHD_HEADER_KIND, NULL, NULL);
-	int taken = MHD_get_connection_values(connection, MHD_HEADER_KIND, add_field, &headers);
-	if (taken != wanted) {
-		header_list_clear(&headers);
-		return MHD_NO;
+	connection->admission = admissions_enter(server->admissions, (struct sockaddr *)&connection->address);
+	if (connection->admission == ADMISSION_CUT)
+		return false;
+	DL_APPEND(server->connections, connection);
+	server->count++;
+	metric_set(&proxy_metric_table[PROXY_METRIC_CONNECTIONS], server->count);
+	return true;
+}
+
+static void take_client(struct server *server, int client_fd, const struct sockaddr_storage *address)
+{
+	static const int on = 1;
+	CLEANUP(close) int fd = client_fd;
+	struct connection *connection = calloc(1, sizeof(*connection));
+	if (!connection)
+		return;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	connection->server = server;
+	connection->address = *address;
+	pthread_mutex_lock(&server->mutex);
+	int result = stream_new(TAKE_FD(fd), server->certificate, &connection->stream);
+	bool admitted = result == 0 && admit(server, connection);
+	pthread_mutex_unlock(&server->mutex);
+	if (!admitted) {
+		if (result == 0)
+			stream_free(connection->stream);
+		free(connection);
+		return;
 	}
-	call->has_head = true;
-	int64_t size = body_size(&headers);
-	if (!request_head(call->request, method, &headers, size))
-		return MHD_YES;
-	/* An answer before the body is read costs the connection: only where there is a body to be spared. */
-	return size == EXCHANGE_NO_BODY ? MHD_YES : answer(call, connection);
-}
-
-static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *data_size, void **context)
-{
-	struct call *call = *context;
-	(void)userdata;
-	(void)url;
-	(void)version;
-	if (!call)
-		return MHD_NO;
-	if (!call->has_head)
-		return take_head(call, connection, method);
-	if (*data_size > 0) {
-		request_body(call->request, data, *data_size);
-		*data_size = 0;
-		return MHD_YES;
+	result = start_thread(connection);
+	if (result < 0) {
+		LOG(LOG_WARNING, "no thread for a client: %s", error_text(result));
+		end_connection(connection);
 	}
-	if (call->has_end)
-		return MHD_YES;
-	request_end(call->request);
-	return answer(call, connection);
 }
 
-static void on_log(void *userdata, const char *format, va_list arguments)
+/* Descriptors are out, or memory: nothing to do but to try again a little later, told once a while. */
+static void wait_for_better_times(int error)
 {
-	(void)userdata;
-	char text[256];
-	vsnprintf(text, sizeof(text), format, arguments);
-	text[strcspn(text, "\n")] = '\0';
-	LOG(LOG_DEBUG, "libmicrohttpd: %s", text);
+	static uint64_t told_us;
+	uint64_t now = clock_monotonic_us();
+	if (now - told_us > 60000000) {
+		LOG(LOG_WARNING, "cannot accept a client: %s", error_text(-error));
+		told_us = now;
+	}
+	(void)poll(NULL, 0, OUT_OF_FILES_MS);
 }
 
-/* gnutls does not free what this hands out. */
-static int on_handshake(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
-                        const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
-                        unsigned *ret_count, gnutls_privkey_t *ret_key)
+static void *accept_thread(void *argument)
 {
-	struct certificate *certificate = shown;
-	(void)session, (void)authorities, (void)authority_count, (void)algorithms, (void)algorithm_count;
-	if (!certificate)
-		return -1;
-	*ret_chain = certificate->chain;
-	*ret_count = certificate->count;
-	*ret_key = certificate->key;
-	return 0;
+	struct server *server = argument;
+	struct pollfd ready[2] = { { .fd = server->listen_fd, .events = POLLIN }, { .fd = server->wake_fd, .events = POLLIN } };
+	for (;;) {
+		if (poll(ready, 2, -1) < 0)
+			continue;
+		if (ready[1].revents)
+			return NULL;
+		struct sockaddr_storage address = { 0 };
+		socklen_t size = sizeof(address);
+		int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			take_client(server, fd, &address);
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			wait_for_better_times(errno);
+	}
 }
 
 void server_set_certificate(struct server *server, struct certificate *certificate)
 {
-	certificate->next = server->certificates;
-	server->certificates = certificate;
-	shown = certificate;
+	pthread_mutex_lock(&server->mutex);
+	struct certificate *before = server->certificate;
+	server->certificate = certificate;
+	pthread_mutex_unlock(&server->mutex);
+	certificate_free(before);
 	metric_set(&proxy_metric_table[PROXY_METRIC_CERTIFICATE_EXPIRES], (int64_t)(certificate->expires_us / 1000000));
 }
 
@@ -215,7 +191,7 @@ static int open_socket(const char *listen_text, int *ret_fd)
 	int result = net_address_parse(listen_text, &address, &size);
 	if (result < 0)
 		return result;
-	CLEANUP(close) int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLEANUP(close) int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	static const int on = 1;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    (address.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
@@ -225,65 +201,80 @@ static int open_socket(const char *listen_text, int *ret_fd)
 	return 0;
 }
 
-int server_start(const char *listen_text, unsigned connections_max, struct certificate *certificate, const struct request_context *context, struct server **ret)
+static int start(struct server *server)
 {
-	CLEANUP(close) int fd = -1;
-	int result = open_socket(listen_text, &fd);
-	struct server *server = result < 0 ? NULL : calloc(1, sizeof(*server));
+	const struct server_rules *rules = server->rules;
+	int result = open_socket(rules->listen, &server->listen_fd);
+	if (result == 0)
+		result = admissions_new(rules->connections_max, rules->connections_per_client, REFUSALS_MAX, rules->allowed, &server->admissions);
+	if (result < 0)
+		return result;
+	server->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (server->wake_fd < 0)
+		return -errno;
+	result = -pthread_create(&server->thread, NULL, accept_thread, server);
+	server->has_thread = result == 0;
+	return result;
+}
+
+int server_start(const struct server_rules *rules, struct certificate *certificate, const struct request_context *context, struct server **ret)
+{
+	struct server *server = calloc(1, sizeof(*server));
 	if (!server) {
 		certificate_free(certificate);
-		return result < 0 ? result : -ENOMEM;
+		return -ENOMEM;
 	}
-	if (certificate)
-		server_set_certificate(server, certificate);
-	server->context = context;
+	server->rules = rules;
+	server->conversation = (struct conversation_rules){ context, rules->head_max, rules->head_us, rules->body_us, on_busy };
+	server->listen_fd = server->wake_fd = -1;
 	pthread_mutex_init(&server->mutex, NULL);
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&server->idle, &attributes);
+	pthread_cond_init(&server->less, &attributes);
 	pthread_condattr_destroy(&attributes);
-
-	/* poll, not select: more than a thousand descriptors. ITC: so that MHD_quiesce_daemon works. */
-	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC |
-	                 MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ERROR_LOG | (certificate ? MHD_USE_TLS : 0);
-	const struct MHD_OptionItem tls[] = {
-		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)on_handshake },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
-		{ MHD_OPTION_END, 0, NULL },
-	}, none[] = { { MHD_OPTION_END, 0, NULL } };
-	server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server,
-	                                  MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-	                                  MHD_OPTION_ARRAY, certificate ? tls : none,
-	                                  MHD_OPTION_LISTEN_SOCKET, fd,
-	                                  MHD_OPTION_CONNECTION_LIMIT, connections_max,
-	                                  MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-	                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_MEMORY,
-	                                  MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
-	                                  MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-	                                  MHD_OPTION_END);
-	if (!server->daemon) {
+	if (certificate)
+		server_set_certificate(server, certificate);
+	int result = start(server);
+	if (result < 0) {
 		server_stop(server);
-		return -ENOMEM;
+		return result;
 	}
-	(void)TAKE_FD(fd);
 	*ret = server;
 	return 0;
 }
 
+/* No more clients, and no more requests of those that are connected. */
+static void stop_listening(struct server *server)
+{
+	if (server->has_thread) {
+		static const uint64_t one = 1;
+		(void)!write(server->wake_fd, &one, sizeof(one));
+		pthread_join(server->thread, NULL);
+		server->has_thread = false;
+	}
+	if (server->listen_fd >= 0)
+		(void)close(TAKE_FD(server->listen_fd));
+	pthread_mutex_lock(&server->mutex);
+	server->draining = true;
+	struct connection *connection;
+	DL_FOREACH(server->connections, connection) {
+		if (!connection->busy)
+			stream_shut(connection->stream, false);
+	}
+	pthread_mutex_unlock(&server->mutex);
+}
+
 int server_drain(struct server *server, int64_t timeout_us)
 {
-	int fd = server->quiet ? -1 : MHD_quiesce_daemon(server->daemon);
-	server->quiet = true;
-	if (fd >= 0)
-		(void)close(fd);
+	stop_listening(server);
 	uint64_t end_us = clock_monotonic_us() + (uint64_t)timeout_us;
 	struct timespec end = { .tv_sec = (time_t)(end_us / 1000000), .tv_nsec = (long)(end_us % 1000000) * 1000 };
 	int result = 0;
 	pthread_mutex_lock(&server->mutex);
-	while (server->active > 0 && result == 0)
-		result = pthread_cond_timedwait(&server->idle, &server->mutex, &end);
-	result = server->active > 0 ? -ETIMEDOUT : 0;
+	while (server->busy > 0 && result == 0)
+		result = pthread_cond_timedwait(&server->less, &server->mutex, &end);
+	result = server->busy > 0 ? -ETIMEDOUT : 0;
 	pthread_mutex_unlock(&server->mutex);
 	return result;
 }
@@ -292,15 +283,19 @@ void server_stop(struct server *server)
 {
 	if (!server)
 		return;
-	if (server->daemon)
-		MHD_stop_daemon(server->daemon);
-	shown = NULL;
-	while (server->certificates) {
-		struct certificate *next = server->certificates->next;
-		certificate_free(server->certificates);
-		server->certificates = next;
-	}
-	pthread_cond_destroy(&server->idle);
+	stop_listening(server);
+	pthread_mutex_lock(&server->mutex);
+	struct connection *connection;
+	DL_FOREACH(server->connections, connection)
+		stream_shut(connection->stream, true);
+	while (server->count > 0)
+		pthread_cond_wait(&server->less, &server->mutex);
+	pthread_mutex_unlock(&server->mutex);
+	if (server->wake_fd >= 0)
+		(void)close(server->wake_fd);
+	certificate_free(server->certificate);
+	admissions_free(server->admissions);
+	pthread_cond_destroy(&server->less);
 	pthread_mutex_destroy(&server->mutex);
 	free(server);
 }

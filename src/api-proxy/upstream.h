@@ -37,6 +37,7 @@ int exchange_send(struct exchange *exchange, const void *data, size_t size);
 int exchange_answer(struct exchange *exchange);
 /* After exchange_answer. */
 int exchange_status(const struct exchange *exchange);
+const char *exchange_reason(const struct exchange *exchange); /* the phrase beside it, "": none */
 const struct header_list *exchange_headers(const struct exchange *exchange); /* without hop-by-hop ones */
 int64_t exchange_body_size(const struct exchange *exchange);                 /* or EXCHANGE_UNKNOWN */
 /* Octets of the answer's body, blocking for at least one; 0 at its end; errors as for exchange_send. */
