@@ -188,6 +188,8 @@ int zone_schedule_add(struct zone_schedule *schedule, const char *zone, unsigned
 	}
 	uint64_t sequence = message ? bus_message_sequence(message) : 0;
 	task->wishes |= wishes;
+	if (task->run && sequence > task->run->newest)
+		task->run->outdated = true;
 	if (sequence >= task->newest) {
 		task->newest = sequence;
 		snprintf(task->request, sizeof(task->request), "%s", request ? request : "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 #include "common/bus.h"
@@ -24,6 +25,7 @@ struct zone_run {
 	size_t message_count;
 	unsigned attempt;        /* failures in a row before this one */
 	uint64_t started_us;     /* monotonic */
+	_Atomic bool outdated;   /* a newer message has come since; any thread may look */
 };
 
 struct zone_schedule_options {

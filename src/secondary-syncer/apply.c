@@ -21,6 +21,8 @@
 #define SHUT_OUT_US 3000000            /* so long refused: look whether it is the zone that is missing or the right to have it */
 #define OTHER_SERIAL (-ECANCELED)      /* the zone served is still another one */
 #define REPLACED_TRIES 3               /* then what came meanwhile has its turn */
+#define GOOD_TIME_US 2000000           /* for a commit, and 1 s more per megabyte: PowerDNS needs a fraction of it … */
+#define GOOD_TIME_OCTET_US 1           /* … unless what it was sent is a zone that it will never serve as it came */
 #define LARGE_ZONE (4 * 1024 * 1024)   /* octets of text after which freed memory is handed back to the system */
 
 DEFINE_CLEANUP(spool, struct spool *, spool_free)
@@ -32,6 +34,7 @@ struct attempt {
 	struct pdns_api *api;
 	const char *zone;
 	unsigned wishes;
+	const _Atomic bool *outdated; /* a newer head waits for this attempt to end */
 	struct zone_head head;
 	bool known;               /* the book has an entry */
 	struct book_entry before; /* all zero if not known */
@@ -227,6 +230,12 @@ static bool is_shut_out(const struct attempt *attempt, int error)
 	       axfr_ask_serial(&source, attempt->zone, &serial) == 0 && serial == attempt->head.facts.serial;
 }
 
+/* A zone caught while it was being signed, for one, comes out of PowerDNS in another form: its successor is not to wait for that. */
+static bool is_given_up(const struct attempt *attempt, uint64_t waited_us)
+{
+	return *attempt->outdated && waited_us > GOOD_TIME_US + attempt->head.facts.size * GOOD_TIME_OCTET_US;
+}
+
 /*
  * PowerDNS has fetched the zone and commits it. An AXFR reads past all its caches, so that asking early puts nothing old into
  * them, and it compares the whole content, not just the serial.
@@ -241,6 +250,8 @@ static int confirm(struct attempt *attempt)
 		uint64_t now = clock_monotonic_us();
 		if (r == 0 || r == -ECONNREFUSED || now >= deadline || gives_up(attempt))
 			return r; /* refused: PowerDNS ended, and what it had not committed ended with it */
+		if (is_given_up(attempt, now - start))
+			return ERROR_REPLAYED;
 		if (now - start > SHUT_OUT_US && is_shut_out(attempt, r))
 			return r;
 		delay = delay < now - began ? now - began : delay; /* a large zone is not compared all the time */
@@ -282,7 +293,7 @@ static int transfer_in(struct attempt *attempt, struct transfer *transfer, struc
 		return ERROR_DNS;
 	}
 	error = confirm(attempt);
-	return error < 0 ? explain_confirm(attempt, error) : 0;
+	return error < 0 && error != ERROR_REPLAYED ? explain_confirm(attempt, error) : error;
 }
 
 static enum apply_outcome apply_content(struct attempt *attempt)
@@ -299,6 +310,10 @@ static enum apply_outcome apply_content(struct attempt *attempt)
 	transfers_close(applier->transfers, transfer);
 	if (made == MADE_CONFLICT)
 		return conflict(attempt, &there);
+	if (r == ERROR_REPLAYED) {
+		explain(attempt, "PowerDNS does not serve it as it was sent, and a newer state has come");
+		return APPLY_WAITS;
+	}
 	if (r < 0)
 		return failed(attempt, r);
 	(void)pdns_api_flush(attempt->api, attempt->zone); /* PowerDNS flushed at its commit; this is for questions in flight then */
@@ -442,12 +457,13 @@ static enum apply_outcome try_head(struct attempt *attempt, const struct bus_mes
 }
 
 enum apply_outcome apply_zone(const struct applier *applier, struct pdns_api *api, const char *zone, unsigned wishes,
-                              const struct bus_message *head, struct applied *ret_report)
+                              const struct bus_message *head, const _Atomic bool *outdated, struct applied *ret_report)
 {
 	struct attempt *attempt = calloc(1, sizeof(*attempt)); /* too large for a worker's stack */
 	if (!attempt)
 		return APPLY_WAITS;
-	*attempt = (struct attempt){ .applier = applier, .api = api, .zone = zone, .wishes = wishes, .report = ret_report };
+	*attempt = (struct attempt){ .applier = applier, .api = api, .zone = zone, .wishes = wishes, .outdated = outdated,
+	                              .report = ret_report };
 	uint64_t began = clock_monotonic_us();
 	snprintf(ret_report->zone, sizeof(ret_report->zone), "%s", zone);
 	attempt->known = applied_book_get(applier->book, zone, &attempt->before) == 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
 #include "common/bus.h"
 #include "common/keys.h"
 #include "common/pdns_api.h"
@@ -34,11 +36,12 @@ enum apply_outcome {
 };
 
 /*
- * head: the newest message, or NULL to read it from the store. ret_report: what to publish; only its reason counts
+ * head: the newest message, or NULL to read it from the store. outdated: becomes true when a newer head has come; then what
+ * PowerDNS does not get ready in good time is given up (APPLY_WAITS). ret_report: what to publish; only its reason counts
  * for APPLY_PDNS_DOWN and APPLY_WAITS.
  */
 enum apply_outcome apply_zone(const struct applier *applier, struct pdns_api *api, const char *zone, unsigned wishes,
-                              const struct bus_message *head, struct applied *ret_report);
+                              const struct bus_message *head, const _Atomic bool *outdated, struct applied *ret_report);
 
 /* Fetches a zone for a transfer that the local PowerDNS began by itself. dns_server's fetch. userdata: the applier. */
 int apply_fetch(const char *zone, struct transfer **ret, void *applier);

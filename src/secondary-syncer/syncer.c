@@ -129,7 +129,7 @@ static void application_run(struct work_job *job, void *context)
 	struct application *application = (struct application *)job;
 	struct zone_run *run = application->run;
 	const struct applier *applier = &application->syncer->applier;
-	application->outcome = apply_zone(applier, context, run->zone, run->wishes, newest_head(run), &application->report);
+	application->outcome = apply_zone(applier, context, run->zone, run->wishes, newest_head(run), &run->outdated, &application->report);
 }
 
 static void publish_report(const struct syncer *syncer, const struct applied *report)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Goal: a zone that is created, changed and deleted through the proxy is served so, signed, by every secondary."""
 
+import time
+
 import dns.rdatatype
 import kit
 import pytest
@@ -74,3 +76,15 @@ def test_many_zones(lab, zone):
         lab.api.delete(name)
     for name in zones:
         lab.wait_no_zone(name)
+
+
+def test_what_is_never_served_gives_way(lab, zone):
+    """Goal: a state that no PowerDNS serves as it was sent (a stray NSEC) does not hold up the one that mends it."""
+    lab.api.create(zone, kit.www(zone))
+    lab.wait_same(zone)
+    lab.api.replace(zone, zone, "NSEC", f"www.{zone} A NSEC")
+    time.sleep(1)
+    lab.api.patch(zone, {"name": zone, "type": "NSEC", "changetype": "DELETE"})
+    lab.api.replace(zone, f"www.{zone}", "A", "192.0.2.77")
+    lab.wait_answer(f"www.{zone}", "A", ["192.0.2.77"], timeout=15)
+    lab.wait_same(zone)

@@ -48,8 +48,8 @@ def test_self_signed(make_lab, zone):
     assert get(lab, own, "127.0.0.1")[0] == 200
     assert get(lab, own, socket.gethostname())[0] == 200
     assert (own.parent / "key.pem").stat().st_mode & 0o777 == 0o600
-    with pytest.raises(requests.exceptions.ConnectionError):
-        requests.get(f"http://127.0.0.1:{lab.proxy_port}{BASE}", timeout=30)
+    plain = requests.get(f"http://127.0.0.1:{lab.proxy_port}{BASE}", timeout=30)
+    assert plain.status_code == 400 and plain.json() == {"error": "HTTP was sent to an HTTPS port"}
     answer = requests.post(f"https://localhost:{lab.proxy_port}{BASE}/zones", verify=str(own), timeout=60, json={
         "name": zone, "kind": "Native", "rrsets": kit.www(zone), "nameservers": []}, headers={"X-API-Key": lab.api_key("primary"), "Prefer": "wait=20"})
     assert answer.status_code == 201 and answer.headers["PDNS-Distribute-Sync"].startswith("in-sync")

@@ -120,6 +120,8 @@ static void note(const char *zone, enum zone_state state, uint64_t generation)
 	assert_int_equal(applied_book_put(book, zone, &entry), 0);
 }
 
+static const _Atomic bool no_newer;
+
 /* Applies against a PowerDNS that says this; last: the last request that it got. */
 static enum apply_outcome apply(const struct http_route *routes, const char *zone, const struct bus_message *message,
                                 struct applied *report, char last[512])
@@ -129,7 +131,7 @@ static enum apply_outcome apply(const struct http_route *routes, const char *zon
 	memset(report, 0, sizeof(*report));
 	http_stub_start(&stub, routes);
 	assert_int_equal(pdns_api_new(stub.url, "key", 1000000, &api), 0);
-	enum apply_outcome outcome = apply_zone(&applier, api, zone, 0, message, report);
+	enum apply_outcome outcome = apply_zone(&applier, api, zone, 0, message, &no_newer, report);
 	pdns_api_free(api);
 	http_stub_stop(&stub);
 	strcpy(last, stub.last);
