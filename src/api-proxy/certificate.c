@@ -38,7 +38,7 @@ static int read_file(const char *path, char **ret_text)
 {
 	CLEANUP(fclose) FILE *file = fopen(path, "re");
 	if (!file)
-		return -errno;
+		return errno > 0 ? -errno : -EIO;
 	CLEANUP(free) char *text = malloc(FILE_MAX + 1);
 	if (!text)
 		return -ENOMEM;
