@@ -34,20 +34,22 @@ static int refuse_tls(int code, const char *what, char **ret_reason)
 	return refuse(code == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : ERROR_MALFORMED, what, gnutls_strerror(code), ret_reason);
 }
 
-static int read_file(const char *path, char **ret_text)
+/* The text of a file, malloc'ed; NULL with *ret_error. */
+static char *read_file(const char *path, int *ret_error)
 {
 	CLEANUP(fclose) FILE *file = fopen(path, "re");
-	if (!file)
-		return errno > 0 ? -errno : -EIO;
-	CLEANUP(free) char *text = malloc(FILE_MAX + 1);
-	if (!text)
-		return -ENOMEM;
+	CLEANUP(free) char *text = file ? malloc(FILE_MAX + 1) : NULL;
+	if (!text) {
+		*ret_error = file ? -ENOMEM : -errno;
+		return NULL;
+	}
 	size_t size = fread(text, 1, FILE_MAX, file);
-	if (ferror(file))
-		return -EIO;
+	if (ferror(file)) {
+		*ret_error = -EIO;
+		return NULL;
+	}
 	text[size] = '\0';
-	*ret_text = TAKE(text);
-	return 0;
+	return TAKE(text);
 }
 
 static gnutls_datum_t datum_of(const char *text)
@@ -83,10 +85,10 @@ static int check_leaf(const gnutls_datum_t *pem, const gnutls_datum_t *key_pem, 
 
 int certificate_read(const char *file, const char *key_pem, struct certificate **ret, char **ret_reason)
 {
-	CLEANUP(free) char *text = NULL;
-	int result = read_file(file, &text);
-	if (result < 0)
-		return refuse(result, file, error_text(result), ret_reason);
+	int error = 0;
+	CLEANUP(free) char *text = read_file(file, &error);
+	if (!text)
+		return refuse(error, file, error_text(error), ret_reason);
 	CLEANUP(certificate) struct certificate *certificate = calloc(1, sizeof(*certificate));
 	if (!certificate)
 		return -ENOMEM;
@@ -213,9 +215,10 @@ static int fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, uint64_t now_s
 /* Takes the key that is there, so that who trusts the key need not learn a new one. */
 static int take_or_make_key(const char *path, gnutls_x509_privkey_t key, char **ret_reason)
 {
-	CLEANUP(free) char *text = NULL;
+	int error = 0;
+	CLEANUP(free) char *text = read_file(path, &error);
 	CLEANUP(datum) gnutls_datum_t pem = { 0 };
-	if (read_file(path, &text) == 0) {
+	if (text) {
 		gnutls_datum_t old = datum_of(text);
 		if (gnutls_x509_privkey_import2(key, &old, GNUTLS_X509_FMT_PEM, NULL, 0) == 0)
 			return 0;
@@ -250,10 +253,10 @@ static int make(const char *certificate_path, const char *key_path, uint64_t now
 
 static int read_own(const char *certificate_path, const char *key_path, struct certificate **ret, char **ret_reason)
 {
-	CLEANUP(free) char *key = NULL;
-	int result = read_file(key_path, &key);
-	if (result < 0)
-		return refuse(result, key_path, error_text(result), ret_reason);
+	int error = 0;
+	CLEANUP(free) char *key = read_file(key_path, &error);
+	if (!key)
+		return refuse(error, key_path, error_text(error), ret_reason);
 	return certificate_read(certificate_path, key, ret, ret_reason);
 }
 
@@ -267,7 +270,7 @@ int certificate_own(const char *folder, uint64_t now_us, struct certificate **re
 		return refuse(-errno, folder, strerrordesc_np(errno), ret_reason);
 	if (asprintf(&certificate_path, "%s/certificate.pem", folder) < 0 || asprintf(&key_path, "%s/key.pem", folder) < 0)
 		return -ENOMEM;
-	if (read_own(certificate_path, key_path, &old, &ignored) == 0 && old->expires_us > now_us + UINT64_C(1000000) * RENEW_S) {
+	if (read_own(certificate_path, key_path, &old, &ignored) == 0 && old && old->expires_us > now_us + UINT64_C(1000000) * RENEW_S) {
 		*ret = TAKE(old);
 		return 0;
 	}

@@ -58,6 +58,12 @@ static int append(char **text, size_t *size, const char *more, size_t more_size)
 	return 0;
 }
 
+static bool is_token(const char *text)
+{
+	size_t size = strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	return size > 0 && text[size] == '\0';
+}
+
 static int end_field(struct http_reader *reader)
 {
 	int result = 0;
@@ -68,7 +74,9 @@ static int end_field(struct http_reader *reader)
 			size--;
 		if (reader->head.headers.count == FIELDS_MAX)
 			result = fail(reader, 431);
-		else if (header_list_add(&reader->head.headers, reader->name ? reader->name : "", value, size) < 0)
+		else if (!reader->name || !is_token(reader->name)) /* http-parser takes a space before the colon, RFC 9112 5.1 does not */
+			result = fail(reader, 400);
+		else if (header_list_add(&reader->head.headers, reader->name, value, size) < 0)
 			result = fail(reader, 503);
 	}
 	reader->name_size = reader->value_size = 0;
@@ -187,12 +195,6 @@ void http_reader_free(struct http_reader *reader)
 	free(reader);
 }
 
-static bool is_token(const char *text)
-{
-	size_t size = strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-	return size > 0 && text[size] == '\0';
-}
-
 /* What could be read as something else by the next one is not passed on (RFC 9112 11.2). */
 static bool is_target(const char *text)
 {
@@ -263,15 +265,17 @@ static size_t step_line(struct http_reader *reader, const char *data, size_t siz
 }
 
 /*
- * How much of data the parser may see at once, up to the line that ends the fields; 0: a field is folded over two lines,
- * which nobody sends any more and RFC 9112 5.2 lets us refuse.
+ * How much of data the parser may see at once, up to the line that ends the fields. 0: a field is folded over two lines, which
+ * nobody sends any more and RFC 9112 5.2 lets us refuse, or has a CR in it that ends no line (2.2).
  */
 static size_t check_fields(struct http_reader *reader, const char *data, size_t size)
 {
 	if (reader->is_blank)
-		return 1;
+		return *data == '\n' ? 1 : 0;
 	char last = reader->last;
 	for (size_t i = 0; i < size; last = data[i++]) {
+		if (last == '\r' && data[i] != '\n')
+			return 0;
 		if (last != '\n')
 			continue;
 		if (data[i] == ' ' || data[i] == '\t')

@@ -93,6 +93,16 @@ def options():
     yield b"number = 65\n"
 
 
+def requests():
+    path = b"/api/v1/servers/localhost/zones"
+    yield b"\0GET " + path + b"/example.org.?rrsets=false HTTP/1.1\r\nHost: a\r\nX-API-Key: b\r\n\r\nGET / HTTP/1.0\r\n\r\n"
+    yield b"\3POST " + path + b" HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n5;x=y\r\n{\"a\":\r\n3\r\n 1}\r\n0\r\nT: u\r\n\r\n"
+    yield b"\7PATCH " + path + b"/=2F26.2.0.192.in-addr.arpa. HTTP/1.1\nContent-Length: 2\nPrefer: wait=5, respond-async\nConnection: close, a\nA: b\n\n{}"
+    yield b"\1PUT " + path + b"/example.org/rectify HTTP/1.1\r\nContent-Length: 0\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    yield b"\2DELETE http://x" + path + b"/%65xample.org. HTTP/1.1\r\nA: b\r\n c\r\n\r\n"
+    yield b"\5POST /distribute/v1/zones/a./resync HTTP/2.0\r\n\r\n"
+
+
 def as_json(values):
     return [json.dumps(value).encode() for value in values]
 
@@ -101,6 +111,7 @@ SEEDS = {
     "fuzz-axfr_client": transfers(),
     "fuzz-dns_answer": [query("example.org", 6), query("Example.ORG", 252, 0x100, edns=True), query("", 251),
                         query("a.b.c.example", 1), query("example.org", 6, opcode=4), query("example.org", 6, 0x8000)],
+    "fuzz-http_reader": requests(),
     "fuzz-json_wire": as_json(messages()),
     "fuzz-option_file": options(),
     "fuzz-pdns_api": as_json(zone_lists()),
