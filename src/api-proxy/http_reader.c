@@ -103,13 +103,15 @@ static int on_value(http_parser *parser, const char *at, size_t size)
 	return append(&reader->value, &reader->value_size, at, size) < 0 ? fail(reader, 503) : 0;
 }
 
-/* One length, or "chunked" alone: a body whose end two servers could see in two places is not for us to forward. */
+/* One length, or "chunked" alone: a body whose end two servers could see in two places is not for us to forward. One host at most. */
 static int check_framing(struct http_reader *reader)
 {
 	const struct header_list *headers = &reader->head.headers;
-	unsigned codings = 0;
+	unsigned codings = 0, hosts = 0;
 	for (size_t i = 0; i < headers->count; i++) {
 		const struct header_field *field = &headers->fields[i];
+		if (strcasecmp(field->name, "Host") == 0 && hosts++ > 0)
+			return fail(reader, 400);
 		if (strcasecmp(field->name, "Transfer-Encoding") != 0)
 			continue;
 		if (reader->head.is_1_0)
@@ -117,12 +119,9 @@ static int check_framing(struct http_reader *reader)
 		if (strcasecmp(field->value, "chunked") != 0 || codings++ > 0)
 			return fail(reader, 501);
 	}
+	/* Whatever else is expected, PowerDNS does not know it either, and answers. */
 	const char *expected = header_list_find(headers, "Expect");
-	if (expected && !reader->head.is_1_0) {
-		if (strcasecmp(expected, "100-continue") != 0)
-			return fail(reader, 417);
-		reader->head.expects_continue = true;
-	}
+	reader->head.expects_continue = expected && !reader->head.is_1_0 && strcasecmp(expected, "100-continue") == 0;
 	return 0;
 }
 

@@ -61,15 +61,18 @@ class Pebble:
 
     def __init__(self, folder, port, resolver_port):
         self.certificate = folder / "pebble.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "pebble.key", "-out", self.certificate, "-days", "2", "-subj",
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "pebble.key", "-out", self.certificate,
+                        "-days", "2", "-subj",
                         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
         (folder / "pebble.json").write_text(json.dumps({"pebble": {
             "listenAddress": f"127.0.0.1:{port}", "managementListenAddress": f"127.0.0.1:{port + 1}", "certificate": str(self.certificate),
-            "privateKey": str(folder / "pebble.key"), "httpPort": 5002, "tlsPort": 5001, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
+            "privateKey": str(folder / "pebble.key"), "httpPort": 5002, "tlsPort": 5001, "ocspResponderURL": "",
+            "externalAccountBindingRequired": False}}))
         self.directory = f"https://localhost:{port}/dir"
         self.log = folder / "log" / "pebble-server.txt"
         with open(self.log, "wb") as log:
-            self.child = subprocess.Popen(["pebble", "-strict", "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{resolver_port}"], stdout=log, stderr=log,
+            self.child = subprocess.Popen(["pebble", "-strict", "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{resolver_port}"],
+                                          stdout=log, stderr=log,
                                           stdin=subprocess.DEVNULL, env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"})
         kit.wait_until(self.answers, kit.LIMIT, lambda: f"Pebble to answer: {self.log.read_text()}")
 
@@ -102,19 +105,24 @@ def start(make_lab, request, **sets):
 
 
 def create(lab, zone):
-    answer = requests.post(f"https://localhost:{lab.proxy_port}/api/v1/servers/localhost/zones", verify=str(lab.dir / "api-proxy" / "tls" / "certificate.pem"), timeout=60,
-                           headers={"X-API-Key": lab.api_key("primary"), "Prefer": "wait=20"}, json={"name": zone, "kind": "Native", "nameservers": [], "rrsets": kit.www(zone)})
+    answer = requests.post(f"https://localhost:{lab.proxy_port}/api/v1/servers/localhost/zones",
+                           verify=str(lab.dir / "api-proxy" / "tls" / "certificate.pem"), timeout=60,
+                           headers={"X-API-Key": lab.api_key("primary"), "Prefer": "wait=20"}, json={"name": zone, "kind": "Native",
+                                   "nameservers": [], "rrsets": kit.www(zone)})
     assert answer.status_code == 201 and answer.headers["PDNS-Distribute-Sync"].startswith("in-sync"), answer.text
 
 
 def lego(lab, pebble, *domains):
-    environment = {**os.environ, "PDNS_API_URL": f"https://localhost:{lab.proxy_port}", "PDNS_API_KEY": lab.api_key("primary"), "PDNS_TTL": "60", "PDNS_HTTP_TIMEOUT": "60", "PDNS_POLLING_INTERVAL": "0",
+    environment = {**os.environ, "PDNS_API_URL": f"https://localhost:{lab.proxy_port}", "PDNS_API_KEY": lab.api_key("primary"), "PDNS_TTL": "60",
+                   "PDNS_HTTP_TIMEOUT": "60", "PDNS_POLLING_INTERVAL": "0",
                    "SSL_CERT_FILE": str(authorities(lab, pebble))}
-    words = ["lego", "--path", lab.dir / "lego", "--server", pebble.directory, "--accept-tos", "--email", "hostmaster@example.org", "--dns", "pdns", "--dns.disable-cp",
+    words = ["lego", "--path", lab.dir / "lego", "--server", pebble.directory, "--accept-tos", "--email", "hostmaster@example.org", "--dns", "pdns",
+             "--dns.disable-cp",
              "--dns.resolvers", f"127.0.0.1:{lab.port(36)}"]
     for domain in domains:
         words += ["--domains", domain]
-    return subprocess.run([str(word) for word in [*words, "run"]], env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
+    return subprocess.run([str(word) for word in [*words, "run"]], env=environment, capture_output=True, text=True, timeout=120,
+                          stdin=subprocess.DEVNULL, check=False)
 
 
 class Laggard(threading.Thread):
@@ -185,12 +193,16 @@ def test_certbot(make_lab, request, zone):
     hook.write_text(HOOK)
     hook.chmod(0o755)
     folders = [word for option in ("config", "work", "logs") for word in (f"--{option}-dir", lab.dir / "certbot" / option)]
-    environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(pebble.certificate), "CA": str(lab.dir / "api-proxy" / "tls" / "certificate.pem"), "KEY": lab.api_key("primary"),
+    environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(pebble.certificate), "CA": str(lab.dir / "api-proxy" / "tls" / "certificate.pem"),
+                   "KEY": lab.api_key("primary"),
                    "API": f"https://localhost:{lab.proxy_port}/api/v1/servers/localhost", "ZONE": zone}
     laggard = Laggard(lab, name, 1, 1.5)
-    words = ["certbot", "certonly", "--manual", "--preferred-challenges", "dns", "--manual-auth-hook", f"{hook} present", "--manual-cleanup-hook", f"{hook} cleanup", "--non-interactive",
-             "--agree-tos", "--email", "hostmaster@example.org", "--no-eff-email", "--server", pebble.directory, "--domain", f"www.{zone}".rstrip("."), *folders]
-    result = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
+    words = ["certbot", "certonly", "--manual", "--preferred-challenges", "dns", "--manual-auth-hook", f"{hook} present", "--manual-cleanup-hook",
+             f"{hook} cleanup", "--non-interactive",
+             "--agree-tos", "--email", "hostmaster@example.org", "--no-eff-email", "--server", pebble.directory, "--domain",
+             f"www.{zone}".rstrip("."), *folders]
+    result = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+                            check=False)
     ended = [kit.rdatas(server, name, "TXT") for server in lab.secondaries()]
     laggard.join()
     assert result.returncode == 0, result.stderr + result.stdout

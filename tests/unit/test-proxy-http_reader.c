@@ -145,7 +145,7 @@ static void what_is_no_request_is_refused(void **state)
 	assert_refused("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501);
 	assert_refused("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501);
 	assert_refused("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", 400);
-	assert_refused("POST / HTTP/1.1\r\nExpect: more\r\n\r\n", 417);
+	assert_refused("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", 400);
 }
 
 static void what_is_too_large_is_refused(void **state)
