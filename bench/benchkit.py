@@ -72,7 +72,7 @@ class Bench:
                 prepare(lab)
             lab.up()
             yield lab
-        except BaseException:
+        except (BenchError, labkit.LabError, OSError):
             for path in sorted((lab.dir / "log").glob("*.log")):
                 print(f"--- {path.name}\n{lab.log_tail(path.stem, 8)}", file=sys.stderr)
             raise
@@ -139,7 +139,8 @@ def small_zone(zone, kind="Native", address="192.0.2.1", **rest):
     """A small signed zone, about 4 KB of text: what most zones of a hosting company look like."""
     rrsets = [rrset(f"www.{zone}", "A", address), rrset(f"www.{zone}", "AAAA", "2001:db8::1"), rrset(f"mail.{zone}", "A", "192.0.2.25"),
               rrset(zone, "MX", f"10 mail.{zone}"), rrset(zone, "TXT", '"v=spf1 mx -all"')]
-    return {"name": zone, "kind": kind, "dnssec": True, "nameservers": [f"ns1.{zone}", f"ns2.{zone}"], "rrsets": rrsets, **rest}
+    return {"name": zone, "kind": kind, "dnssec": True, "nameservers": ["ns1.hoster.example.", "ns2.hoster.example."],
+            "rrsets": rrsets, **rest}
 
 
 # DNS: nothing but a socket and a comparison of octets, since whoever asks takes time from the servers.
