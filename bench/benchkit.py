@@ -3,6 +3,7 @@
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import re
@@ -147,6 +148,8 @@ def small_zone(zone, kind="Native", address="192.0.2.1", **rest):
 
 
 class Question:
+    fresh = itertools.count()
+
     def __init__(self, server, name, kind=1):
         family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         self.server = server
@@ -179,6 +182,18 @@ class Question:
         want = socket.inet_aton(address)
         return self.wait(lambda answer: want in answer, limit, poll)
 
+    def wait_zone(self, zone, there, limit, poll=POLL):
+        """
+        Until a server answers for a zone, or refuses to. Another name is asked for each time: an answer that was on its way while
+        the zone came or went can stay in a cache of PowerDNS for 20 s.
+        """
+        deadline = time.monotonic() + limit
+        while is_there(self.name(f"n{next(self.fresh)}.{zone}").answer()) != there:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(poll)
+        return True
+
     def close(self):
         self.socket.close()
 
@@ -187,14 +202,9 @@ def rcode(answer):
     return answer[3] & 15 if len(answer) > 3 else -1
 
 
-def is_served(answer):
-    """NOERROR with an answer."""
-    return rcode(answer) == 0 and answer[6:8] != b"\0\0"
-
-
-def is_gone(answer):
-    """REFUSED: no such zone here."""
-    return rcode(answer) == 5
+def is_there(answer):
+    """True: answers for the zone, be it that there is no such name; False: refuses to; None: no answer, or a failure."""
+    return {0: True, 3: True, 5: False}.get(rcode(answer))
 
 
 def wait_all(questions, address, limit=STUCK, poll=POLL):

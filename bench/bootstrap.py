@@ -7,7 +7,7 @@ import sqlite3
 import time
 
 import zones
-from benchkit import Question, is_served, primary_api, secondary_api
+from benchkit import Question, primary_api, secondary_api
 from report import OURS, Aim, Case, Result
 
 TITLE = "an empty secondary gets many small signed zones"
@@ -114,7 +114,7 @@ class Auto(Plain):
         while missing and time.monotonic() < deadline:
             before = len(missing)
             time.sleep(5)
-            missing = [zone for zone in missing if not is_served(question.name(f"www.{zone}").answer())]
+            missing = [zone for zone in missing if not question.wait_zone(zone, True, 0)]
             self.bench.progress(len(self.wanted) - len(missing), len(self.wanted), f"{self.name}: zones there")
             if missing and len(missing) == before:
                 for zone in missing:

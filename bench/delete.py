@@ -4,7 +4,7 @@
 import time
 
 import zones
-from benchkit import Question, at_once, check, is_gone, primary_api, proxy_api, secondary_api
+from benchkit import Question, at_once, check, primary_api, proxy_api, secondary_api
 from burst import pour
 from change import notify_secondaries
 from report import OURS, Aim, Case, Result
@@ -19,7 +19,6 @@ NOTIFIED = "catalog zones, NOTIFY"
 class Arm:
     def __init__(self, bench, lab, name, api):
         self.bench, self.lab, self.name, self.api = bench, lab, name, api(lab)
-        self.asked = 0
         self.servers = [lab.secondary_dns(number) for number in lab.secondary_numbers()]
 
     def after(self):
@@ -46,16 +45,8 @@ class Arm:
         for zone in wanted:
             for server in self.servers:
                 question = Question(server, zone)
-                deadline = time.monotonic() + LIMIT
-                while not is_gone(self.fresh(question, zone).answer()):
-                    check(time.monotonic() < deadline, f"{self.name}: {zone} is still there after {LIMIT} s")
-                    time.sleep(poll)
+                check(question.wait_zone(zone, False, LIMIT, poll), f"{self.name}: {zone} is still there after {LIMIT} s")
                 question.close()
-
-    def fresh(self, question, zone):
-        """Another name each time: an answer that was on its way during the deletion can stay in a cache of PowerDNS for 20 s."""
-        self.asked += 1
-        return question.name(f"n{self.asked}.{zone}")
 
 
 class Catalogs(Arm):

@@ -4,7 +4,7 @@
 import contextlib
 import sqlite3
 
-from benchkit import Question, is_served, primary_api, secondary_api, small_zone, wait_until
+from benchkit import Question, primary_api, secondary_api, small_zone, wait_until
 
 TEMPLATE = "template.example."
 CATALOG = "catalog.example."
@@ -57,8 +57,7 @@ def wait_served(servers, zones, limit, progress=None, poll=0.02):
     for server in servers:
         question = Question(server, zones[0])
         for index, zone in enumerate(zones):
-            question.name(f"www.{zone}")
-            if not question.wait(is_served, limit, poll):
+            if not question.wait_zone(zone, True, limit, poll):
                 raise TimeoutError(f"{zone} is not served by {server} after {limit} s")
             if progress and index % 50 == 0:
                 progress(index, len(zones))
