@@ -201,6 +201,10 @@ class Lab:
         settings.build_dir = str(Path(settings.build_dir or default_build_dir()).resolve())
         if settings.daemons and not lab.program("pdns-distribute").exists():
             raise LabError(f"{lab.program('pdns-distribute')} is missing; build first: cmake --preset release && cmake --build --preset release")
+        if (lab.dir / "lab.ended").exists():  # a lab that was here before: the new one begins anew
+            shutil.rmtree(lab.dir)
+        elif (lab.dir / "etc").exists():
+            raise LabError(f"{lab.dir}/etc is not of a lab; take another folder")
         lab.dir.mkdir(parents=True, exist_ok=True)
         if settings.base_port == 0:
             settings.base_port = reserve_ports(lab.dir)
@@ -707,6 +711,15 @@ class Lab:
     def down(self):
         """Ends all processes of this lab, also of one that did not come up; the files stay."""
         return end_all(self.dir, self)
+
+    def close(self):
+        """After down: the files stay to be looked at, until a new lab is made here."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.dir / "lab.json").rename(self.dir / "lab.ended")
+
+    def remove(self):
+        """After down."""
+        shutil.rmtree(self.dir)
 
     def status(self):
         return {name: self.pid(name) for name in self.process_names()}
