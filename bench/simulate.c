@@ -297,8 +297,10 @@ static int play(const char *url, const char *trusted, size_t first, size_t count
 	puts("ready"); /* from here on the members read */
 	(void)fflush(stdout);
 	members = calloc(count, sizeof(*members));
+	if (!members)
+		die("members", -ENOMEM);
 	member_count = count;
-	for (size_t i = 0; members && i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		start_member(&members[i], url, first + i);
 	pthread_t thread;
 	(void)pthread_create(&thread, NULL, heartbeats, NULL);
