@@ -16,13 +16,14 @@
 #include "secondary-syncer/dns_answer.h"
 
 #define ASK_AGAIN_US 3000000           /* PowerDNS may have dropped a request to retrieve: say it again */
-#define CONFIRM_FIRST_US 500           /* PowerDNS has the whole zone and commits: look soon … */
+#define CONFIRM_FIRST_US 500           /* PowerDNS has the whole zone and commits: look again soon … */
 #define CONFIRM_CEILING_US 250000      /* … and then less and less often */
 #define SHUT_OUT_US 3000000            /* so long refused: look whether it is the zone that is missing or the right to have it */
 #define OTHER_SERIAL (-ECANCELED)      /* the zone served is still another one */
 #define REPLACED_TRIES 3               /* then what came meanwhile has its turn */
 #define GOOD_TIME_US 2000000           /* for a commit, and 1 s more per megabyte: PowerDNS needs a fraction of it … */
 #define GOOD_TIME_OCTET_US 1           /* … unless what it was sent is a zone that it will never serve as it came */
+#define SMALL_ZONE 65536               /* octets of text up to which all commits take about the same time */
 #define LARGE_ZONE (4 * 1024 * 1024)   /* octets of text after which freed memory is handed back to the system */
 
 DEFINE_CLEANUP(spool, struct spool *, spool_free)
@@ -242,18 +243,28 @@ static bool is_given_up(const struct attempt *attempt, uint64_t waited_us)
  */
 static int confirm(struct attempt *attempt)
 {
-	uint64_t start = clock_monotonic_us(), delay = CONFIRM_FIRST_US;
+	bool small = attempt->head.facts.size <= SMALL_ZONE;
+	struct commit_pace *pace = attempt->applier->pace;
+	uint64_t start = clock_monotonic_us();
+	bool missed = false;
+	uint64_t delay = small ? commit_pace_guess(pace) : CONFIRM_FIRST_US;
 	uint64_t deadline = start + (uint64_t)attempt->applier->options->apply_timeout;
+	if (small)
+		pause_us(attempt, delay);
+	delay = small && delay / 4 > CONFIRM_FIRST_US ? delay / 4 : CONFIRM_FIRST_US;
 	for (;;) {
 		uint64_t began = clock_monotonic_us();
 		int r = compare_served(attempt);
 		uint64_t now = clock_monotonic_us();
+		if (r == 0 && small)
+			commit_pace_learn(pace, missed, began - start);
 		if (r == 0 || r == -ECONNREFUSED || now >= deadline || gives_up(attempt))
 			return r; /* refused: PowerDNS ended, and what it had not committed ended with it */
 		if (is_given_up(attempt, now - start))
 			return ERROR_REPLAYED;
 		if (now - start > SHUT_OUT_US && is_shut_out(attempt, r))
 			return r;
+		missed = true;
 		delay = delay < now - began ? now - began : delay; /* a large zone is not compared all the time */
 		pause_us(attempt, delay);
 		delay = delay * 3 / 2 < CONFIRM_CEILING_US ? delay * 3 / 2 : CONFIRM_CEILING_US;

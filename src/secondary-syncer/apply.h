@@ -6,6 +6,7 @@
 #include "common/keys.h"
 #include "common/pdns_api.h"
 #include "secondary-syncer/applied_book.h"
+#include "secondary-syncer/commit_pace.h"
 #include "secondary-syncer/syncer_options.h"
 #include "secondary-syncer/transfers.h"
 /*
@@ -13,13 +14,14 @@
  * served as it was sent, note it down. Blocking; runs on a worker. One zone never runs twice at the same time.
  */
 
-/* What all share; read-only once made. */
+/* What all share; read-only once made, but for what the members themselves keep. */
 struct applier {
 	struct bus *bus;
 	const struct syncer_options *options;
 	const struct trusted_keys *trusted;
 	struct applied_book *book;
 	struct transfers *transfers;
+	struct commit_pace *pace;
 	int (*stopping)(void *userdata); /* true: give up */
 	void *userdata;
 };

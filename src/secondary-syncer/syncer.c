@@ -37,6 +37,7 @@ struct syncer {
 	struct daemon *daemon;
 	const struct syncer_options *options;
 	struct applier applier;
+	struct commit_pace pace;
 	struct trusted_keys *trusted;
 	struct applied_book *book;
 	struct transfers *transfers;
@@ -481,8 +482,8 @@ static int start_service(struct syncer *syncer)
 	if (r < 0)
 		return r;
 	syncer->applier = (struct applier){ .bus = daemon_bus(syncer->daemon), .options = options, .trusted = syncer->trusted,
-	                                    .book = syncer->book, .transfers = syncer->transfers, .stopping = is_stopping,
-	                                    .userdata = syncer };
+	                                    .book = syncer->book, .transfers = syncer->transfers, .pace = &syncer->pace,
+	                                    .stopping = is_stopping, .userdata = syncer };
 	struct dns_server_options dns = { .listen = options->dns_listen, .book = syncer->book, .transfers = syncer->transfers,
 	                                  .fetch = apply_fetch, .userdata = &syncer->applier };
 	r = dns_server_start(&dns, &syncer->dns);
@@ -527,6 +528,7 @@ int syncer_start(struct daemon *daemon, const void *configuration, void **ret_st
 	if (!syncer)
 		return -ENOMEM;
 	syncer->daemon = daemon;
+	syncer->pace = (struct commit_pace)COMMIT_PACE_INITIAL;
 	syncer->options = configuration;
 	int r = start_service(syncer);
 	if (r == 0)

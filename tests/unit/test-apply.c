@@ -34,6 +34,7 @@ static struct applied_book *book;
 static struct transfers *transfers;
 static struct syncer_options options;
 static struct applier applier;
+static struct commit_pace pace = COMMIT_PACE_INITIAL;
 
 static int is_stopping(void *userdata)
 {
@@ -71,7 +72,7 @@ static int setup(void **state)
 		return -1;
 	options = (struct syncer_options){ .daemon = { .prefix = PREFIX, .state_dir = server.folder }, .dns_listen = "127.0.0.1:5380",
 	                                   .secondary_dns = "127.0.0.1:1", .apply_timeout = 1000000, .spool_memory = 1 << 20 };
-	applier = (struct applier){ .bus = bus, .options = &options, .trusted = trusted, .book = book, .transfers = transfers,
+	applier = (struct applier){ .bus = bus, .options = &options, .trusted = trusted, .book = book, .transfers = transfers, .pace = &pace,
 	                            .stopping = is_stopping };
 	return 0;
 }
