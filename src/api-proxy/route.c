@@ -2,6 +2,7 @@
 #include "api-proxy/route.h"
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "common/cleanup.h"
@@ -18,7 +19,8 @@ struct route {
  * end of a pattern it takes the rest, slashes included ("zones/0/26.2.0.192.in-addr.arpa" is a zone). So the routes without
  * an effect stand here too: they must not be taken for a zone of that name.
  */
-#define ZONES "/api/v1/servers/<server>/zones"
+#define SERVER "/api/v1/servers/<server>"
+#define ZONES SERVER "/zones"
 static const struct route routes[] = {
 	/* What axfr-retrieve queues comes later, if at all: a look, not a known change. */
 	{ ZONES "/<zone>/axfr-retrieve", ROUTE_PATH, { { "PUT", ZONE_CHECK } } },
@@ -31,6 +33,9 @@ static const struct route routes[] = {
 	{ ZONES "/<zone>/rectify", ROUTE_PATH, { { "PUT", ZONE_CHANGED } } },
 	{ ZONES "/<zone>", ROUTE_PATH, { { "PATCH", ZONE_CHANGED }, { "PUT", ZONE_CHANGED }, { "DELETE", ZONE_DELETED } } },
 	{ ZONES, ROUTE_BODY, { { "POST", ZONE_CREATED } } },
+	/* From 5.0 on. What the provider is shown of the zone may be another variant now, or it may not. */
+	{ SERVER "/views/<view>/<zone>", ROUTE_PATH, { { "DELETE", ZONE_CHECK } } },
+	{ SERVER "/views/<view>", ROUTE_BODY, { { "POST", ZONE_CHECK } } },
 };
 
 /* The path within a request-target: without query, and without "http://host" of the absolute form, which PowerDNS takes too. */
@@ -101,6 +106,19 @@ static int decode_id(const char *id, size_t size, char ret[ZONE_ID_SIZE])
 	return 0;
 }
 
+/*
+ * PowerDNS 5 writes a variant of a zone as "example.org..name". It is no zone of its own for us: what it may change is what is
+ * seen of the zone. True if there was one, which then is cut off.
+ */
+static bool cut_variant(char *text)
+{
+	char *dots = strstr(text, "..");
+	if (!dots || !dots[2] || dots[2 + strspn(dots + 2, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
+		return false;
+	dots[1] = '\0';
+	return true;
+}
+
 void route_find(const char *method, const char *target, struct route_effect *ret)
 {
 	const char *path, *id = NULL;
@@ -120,16 +138,97 @@ void route_find(const char *method, const char *target, struct route_effect *ret
 		}
 	}
 	char text[ZONE_ID_SIZE];
-	if (ret->source == ROUTE_PATH && decode_id(id, id_size, text) == 0)
+	if (ret->source == ROUTE_PATH && decode_id(id, id_size, text) == 0) {
+		if (cut_variant(text))
+			ret->change = ZONE_CHECK;
 		(void)zone_name_from_api_id(text, ret->zone);
+	}
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
+		at++;
+	return at;
+}
+
+/* From a quote to what follows the one that closes it; NULL: there is none. */
+static const char *skip_string(const char *at, const char *end)
+{
+	for (at++; at < end; at++) {
+		if (*at == '\\')
+			at++;
+		else if (*at == '"')
+			return at + 1;
+	}
+	return NULL;
+}
+
+/* The string that a member is, when `at` follows its key: where it ends is *ret_end. NULL: it is none, or cut off. */
+static const char *find_value(const char *at, const char *end, const char **ret_end)
+{
+	at = skip_space(at, end);
+	if (at == end || *at != ':')
+		return NULL;
+	at = skip_space(at + 1, end);
+	*ret_end = at < end && *at == '"' ? skip_string(at, end) : NULL;
+	return *ret_end ? at : NULL;
+}
+
+/* The string "name" of the outermost object in the beginning of a JSON text, whose rest may be missing. */
+static const char *find_name(const char *at, const char *end, const char **ret_end)
+{
+	unsigned depth = 0;
+	bool is_key = false;
+	at = skip_space(at, end);
+	if (at == end || *at != '{')
+		return NULL;
+	while (at < end) {
+		char c = *at;
+		if (c == '"') {
+			const char *string = at;
+			at = skip_string(at, end);
+			if (!at)
+				return NULL;
+			if (depth == 1 && is_key && at - string == 6 && memcmp(string, "\"name\"", 6) == 0)
+				return find_value(at, end, ret_end);
+			is_key = false;
+			continue;
+		}
+		if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && --depth == 0)
+			return NULL;
+		if (depth == 1 && (c == '{' || c == ','))
+			is_key = true;
+		at++;
+	}
+	return NULL;
+}
+
+/*
+ * The "name" of a JSON object. A name with \u0000 must not pass for its first half: without JSON_ALLOW_NUL jansson refuses it, as
+ * PowerDNS does.
+ */
+static json_t *load_name(const char *json, size_t size)
+{
+	json_t *object = json_loadb(json, size, 0, NULL);
+	if (object) {
+		json_t *name = json_incref(json_object_get(object, "name"));
+		json_decref(object);
+		return name;
+	}
+	const char *end = NULL, *name = json ? find_name(json, json + size, &end) : NULL;
+	return name ? json_loadb(name, (size_t)(end - name), JSON_DECODE_ANY, NULL) : NULL;
 }
 
 int route_zone_of_json(const void *json, size_t size, char ret_zone[ZONE_NAME_SIZE])
 {
-	/* A name with \u0000 must not pass for its first half: without JSON_ALLOW_NUL jansson refuses it, as PowerDNS does. */
-	json_t *object = json_loadb(json, size, 0, NULL);
-	const char *name = json_string_value(json_object_get(object, "name"));
-	int result = name ? zone_name_from_text(name, ret_zone) : ERROR_MALFORMED;
-	json_decref(object);
-	return result;
+	json_t *name = load_name(json, size);
+	CLEANUP(free) char *text = json_is_string(name) ? strdup(json_string_value(name)) : NULL;
+	json_decref(name);
+	if (!text)
+		return ERROR_MALFORMED;
+	(void)cut_variant(text);
+	return zone_name_from_text(text, ret_zone);
 }

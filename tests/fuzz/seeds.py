@@ -116,6 +116,9 @@ SEEDS = {
     "fuzz-option_file": options(),
     "fuzz-pdns_api": as_json(zone_lists()),
     "fuzz-record": [ZONE, *ZONE.splitlines(True), b"\xff\0\1\xc0\0\2\1", b"\xff\0\x0f\0\x0a\1a\0", b"\xff\0\x10\1a"],
+    "fuzz-route": [b"PATCH\0" + path for path in (b"/api/v1/servers/localhost/zones/%65x=2Fa.org..inside?x", b"/api/v1/servers/localhost/zones/a/metadata/B",
+                                                   b"http://x/api/v1/servers/localhost/zones/.")] + [
+        b'{"kind":"Native","name":"a\\u0062.org..x","rrsets":[{"name":"', b'{"name":"a.org.","name":"b.org."}', b'{"a":{"name":[]},"name":"."'],
     "fuzz-zone_body": bodies(),
     "fuzz-zone_event": as_json(events()),
     "fuzz-zone_head": [b"A1\n", b"Bexample.com.\n", b"CDeleted\nD6\n", b"K5-0123456789abcdef/2\nMzstd\n", b"E1\nF1\nG1\nH00\n"],

@@ -8,7 +8,8 @@
 #include "api-proxy/route.h"
 #include "common/cleanup.h"
 
-#define ZONES "/api/v1/servers/localhost/zones"
+#define SERVER "/api/v1/servers/localhost"
+#define ZONES SERVER "/zones"
 
 /* What PowerDNS 4.7.3 was seen to do with each of these targets. */
 static void routes(void **state)
@@ -41,7 +42,10 @@ static void routes(void **state)
 		{ "PATCH", ZONES "/a/b.org", ROUTE_PATH, ZONE_CHANGED, "a/b.org." },
 		/* names that are none: they change nothing, but who knows */
 		{ "PATCH", ZONES "/example=2eorg", ROUTE_PATH, ZONE_CHANGED, "" },
-		{ "PATCH", ZONES "/ex..org", ROUTE_PATH, ZONE_CHANGED, "" },
+		{ "PATCH", ZONES "/ex..Org", ROUTE_PATH, ZONE_CHANGED, "" },
+		{ "PATCH", ZONES "/ex..org.", ROUTE_PATH, ZONE_CHANGED, "" },
+		{ "PATCH", ZONES "/ex...org", ROUTE_PATH, ZONE_CHANGED, "" },
+		{ "PATCH", ZONES "/ex..", ROUTE_PATH, ZONE_CHANGED, "" },
 		{ "PATCH", ZONES "/ex%00.org", ROUTE_PATH, ZONE_CHANGED, "" },
 		{ "PATCH", ZONES "/", ROUTE_PATH, ZONE_CHANGED, "" },
 		/* below a zone */
@@ -57,6 +61,20 @@ static void routes(void **state)
 		{ "POST", ZONES "/example.org/cryptokeys", ROUTE_PATH, ZONE_CHANGED, "example.org." },
 		{ "PUT", ZONES "/example.org/cryptokeys/1", ROUTE_PATH, ZONE_CHANGED, "example.org." },
 		{ "DELETE", ZONES "/example.org/cryptokeys/1?x", ROUTE_PATH, ZONE_CHANGED, "example.org." },
+		/* variants, views and networks of 5.0 */
+		{ "PATCH", ZONES "/Example.org..inside", ROUTE_PATH, ZONE_CHECK, "example.org." },
+		{ "DELETE", ZONES "/example.org..a_b-1", ROUTE_PATH, ZONE_CHECK, "example.org." },
+		{ "PUT", ZONES "/example.org%2E.inside/rectify", ROUTE_PATH, ZONE_CHECK, "example.org." },
+		{ "PATCH", ZONES "/..inside", ROUTE_PATH, ZONE_CHECK, "." },
+		{ "POST", SERVER "/views/inside", ROUTE_BODY, ZONE_CHECK, "" },
+		{ "DELETE", SERVER "/views/inside/example.org..variant", ROUTE_PATH, ZONE_CHECK, "example.org." },
+		{ "DELETE", SERVER "/views/inside/example.org.", ROUTE_PATH, ZONE_CHECK, "example.org." },
+		{ "DELETE", SERVER "/views/inside/a/b.org.", ROUTE_PATH, ZONE_CHECK, "a/b.org." },
+		{ "DELETE", SERVER "/views/inside", ROUTE_NONE, 0, "" },
+		{ "GET", SERVER "/views/inside", ROUTE_NONE, 0, "" },
+		{ "GET", SERVER "/views", ROUTE_NONE, 0, "" },
+		{ "POST", SERVER "/views", ROUTE_NONE, 0, "" },
+		{ "PUT", SERVER "/networks/192.0.2.0/24", ROUTE_NONE, 0, "" },
 		/* the absolute form */
 		{ "PATCH", "http://primary:8081" ZONES "/example.org", ROUTE_PATH, ZONE_CHANGED, "example.org." },
 		{ "PATCH", "http://primary?" ZONES "/example.org", ROUTE_NONE, 0, "" },
@@ -101,6 +119,15 @@ static void zone_of_json(void **state)
 		{ "{\"name\": \"a\\u0000.org.\"}", NULL },
 		{ "{\"name\": 1}", NULL }, { "[]", NULL }, { "", NULL }, { "{", NULL },
 		{ "{\"name\": \"..\"}", NULL },
+		{ "{\"name\": \"Example.org..inside\"}", "example.org." },
+		{ "{\"name\": \"..inside\"}", "." },
+		/* the beginning of a large one */
+		{ " {\"kind\": \"Native\", \"name\" : \"Ex\\u0061mple.org.\", \"rrsets\": [{\"name\"", "example.org." },
+		{ "{\"a\": {\"name\": \"x.\"}, \"b\": [\"name\", \"]\", {}], \"c\": \"\\\"name\\\": \", \"name\": \"example.org.\"", "example.org." },
+		{ "{\"a\": \"name\", \"name\": \"example.org.\",", "example.org." },
+		{ "{\"a\": {\"name\": \"x.\"}, \"b\": [", NULL },
+		{ "{\"name\": \"exam", NULL }, { "{\"name\": \"exam\\", NULL }, { "{\"name\": 1, \"rrsets\": [", NULL }, { "{\"name\"", NULL },
+		{ "[\"name\", \"example.org.\",", NULL }, { "{\"a\": 1}, \"name\": \"example.org.\"", NULL }, { "{\"name\": \"a\\u0000.org.\",", NULL },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
