@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@ struct trusted_key {
 };
 
 struct trusted_keys {
+	pthread_rwlock_t lock;
 	int count;
 	struct trusted_key key[TRUSTED_MAX];
 };
@@ -199,6 +201,14 @@ void signing_key_sign(const struct signing_key *key, const void *data, size_t si
 	(void)crypto_sign_detached(ret_signature, NULL, data, size, key->secret_key);
 }
 
+static struct trusted_keys *trusted_keys_new(void)
+{
+	struct trusted_keys *keys = calloc(1, sizeof(*keys));
+	if (keys)
+		pthread_rwlock_init(&keys->lock, NULL);
+	return keys;
+}
+
 static int trusted_keys_append(struct trusted_keys *keys, const char *id, const uint8_t *public_key)
 {
 	for (int i = 0; i < keys->count; i++) {
@@ -216,7 +226,7 @@ static int trusted_keys_append(struct trusted_keys *keys, const char *id, const 
 
 int signing_key_trusted(const struct signing_key *key, struct trusted_keys **ret)
 {
-	struct trusted_keys *keys = calloc(1, sizeof(*keys));
+	struct trusted_keys *keys = trusted_keys_new();
 
 	if (!keys)
 		return -ENOMEM;
@@ -249,7 +259,7 @@ int trusted_keys_load(const char *file, struct trusted_keys **ret)
 	CLEANUP(fclose) FILE *in = fopen(file, "re");
 	if (!in)
 		return -errno;
-	CLEANUP(trusted_keys) struct trusted_keys *keys = calloc(1, sizeof(*keys));
+	CLEANUP(trusted_keys) struct trusted_keys *keys = trusted_keys_new();
 	if (!keys)
 		return -ENOMEM;
 
@@ -269,8 +279,24 @@ int trusted_keys_load(const char *file, struct trusted_keys **ret)
 	return 0;
 }
 
+int trusted_keys_reload(struct trusted_keys *keys, const char *file)
+{
+	CLEANUP(trusted_keys) struct trusted_keys *fresh = NULL;
+	int result = trusted_keys_load(file, &fresh);
+	if (result < 0 || !fresh)
+		return result;
+	pthread_rwlock_wrlock(&keys->lock);
+	keys->count = fresh->count;
+	memcpy(keys->key, fresh->key, sizeof(keys->key));
+	pthread_rwlock_unlock(&keys->lock);
+	return 0;
+}
+
 void trusted_keys_free(struct trusted_keys *keys)
 {
+	if (!keys)
+		return;
+	pthread_rwlock_destroy(&keys->lock);
 	free(keys);
 }
 
@@ -284,13 +310,27 @@ const char *trusted_keys_id(const struct trusted_keys *keys, int index)
 	return index >= 0 && index < keys->count ? keys->key[index].id : NULL;
 }
 
+static int find_key(const struct trusted_keys *keys, const char *id, uint8_t ret_public_key[crypto_sign_PUBLICKEYBYTES])
+{
+	int result = ERROR_UNTRUSTED;
+	pthread_rwlock_t *lock = (pthread_rwlock_t *)&keys->lock; /* looking changes nothing that anybody sees */
+	pthread_rwlock_rdlock(lock);
+	for (int i = 0; i < keys->count && result < 0; i++) {
+		if (strcmp(keys->key[i].id, id) == 0) {
+			memcpy(ret_public_key, keys->key[i].public_key, crypto_sign_PUBLICKEYBYTES);
+			result = 0;
+		}
+	}
+	pthread_rwlock_unlock(lock);
+	return result;
+}
+
 int trusted_keys_verify(const struct trusted_keys *keys, const char *id, const void *data, size_t size,
                         const uint8_t signature[64])
 {
-	for (int i = 0; i < keys->count; i++) {
-		if (strcmp(keys->key[i].id, id) == 0)
-			return crypto_sign_verify_detached(signature, data, size, keys->key[i].public_key) == 0 ? 0
-			                                                                                        : ERROR_UNTRUSTED;
-	}
-	return ERROR_UNTRUSTED;
+	uint8_t public_key[crypto_sign_PUBLICKEYBYTES];
+	int result = find_key(keys, id, public_key);
+	if (result < 0)
+		return result;
+	return crypto_sign_verify_detached(signature, data, size, public_key) == 0 ? 0 : ERROR_UNTRUSTED;
 }

@@ -22,6 +22,8 @@ int signing_key_trusted(const struct signing_key *key, struct trusted_keys **ret
 
 /* Reads a public key file; at least one key. -ENOENT, ERROR_MALFORMED. */
 int trusted_keys_load(const char *file, struct trusted_keys **ret);
+/* The keys that the file has now take the place of those; on failure nothing changes. While others verify. */
+int trusted_keys_reload(struct trusted_keys *keys, const char *file);
 void trusted_keys_free(struct trusted_keys *keys);
 int trusted_keys_count(const struct trusted_keys *keys);
 const char *trusted_keys_id(const struct trusted_keys *keys, int index);

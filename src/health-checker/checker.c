@@ -42,6 +42,14 @@ int checker_check(const void *configuration, char **ret_reason)
 	return result;
 }
 
+int checker_reload(void *state, const void *configuration)
+{
+	struct checker *checker = state;
+	const struct checker_options *options = configuration;
+
+	return trusted_keys_reload(checker->trusted, options->trusted_keys);
+}
+
 static void say_status(struct checker *checker)
 {
 	struct index_counts counts;

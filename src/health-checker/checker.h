@@ -61,6 +61,7 @@ struct checker {
 
 int checker_check(const void *configuration, char **ret_reason);
 int checker_start(struct daemon *daemon, const void *configuration, void **ret_state);
+int checker_reload(void *state, const void *configuration);
 void checker_stop(void *state);
 void checker_heartbeat(void *state, void *json_object);
 

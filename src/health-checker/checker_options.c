@@ -7,7 +7,7 @@
 
 const struct option checker_option_table[] = {
 	{ .name = "trusted-keys", .type = OPTION_STRING, .default_text = "/etc/pdns-distribute/keys/trusted.keys",
-	  .flags = OPTION_REQUIRED, .offset = FIELD(trusted_keys),
+	  .flags = OPTION_REQUIRED | OPTION_RELOAD, .offset = FIELD(trusted_keys),
 	  .help = "file with the public keys that heads in the zone store must be signed with" },
 	{ .name = "confirm-timeout", .type = OPTION_DURATION, .minimum = SECOND / 10, .maximum = 3600 * SECOND,
 	  .default_text = "10s", .offset = FIELD(confirm_timeout),

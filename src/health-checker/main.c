@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 		.metrics = metrics,
 		.check = checker_check,
 		.start = checker_start,
+		.reload = checker_reload,
 		.stop = checker_stop,
 		.heartbeat = checker_heartbeat,
 	};

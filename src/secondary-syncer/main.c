@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 		.metrics = metrics,
 		.check = syncer_check,
 		.start = syncer_start,
+		.reload = syncer_reload,
 		.stop = syncer_stop,
 		.heartbeat = syncer_heartbeat,
 	};

@@ -546,6 +546,15 @@ int syncer_start(struct daemon *daemon, const void *configuration, void **ret_st
 	return 0;
 }
 
+/* New keys may cure what was refused. */
+int syncer_reload(void *state, const void *configuration)
+{
+	struct syncer *syncer = state;
+	const struct syncer_options *options = configuration;
+	int r = trusted_keys_reload(syncer->trusted, options->trusted_keys);
+	return r < 0 ? r : applied_book_each(syncer->book, NULL, retry_failed, syncer);
+}
+
 void syncer_stop(void *state)
 {
 	struct syncer *syncer = state;

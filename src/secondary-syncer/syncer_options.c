@@ -8,7 +8,7 @@
 
 const struct option syncer_option_table[] = {
 	{ .name = "trusted-keys", .type = OPTION_STRING, .default_text = "/etc/pdns-distribute/keys/trusted.keys",
-	  .flags = OPTION_REQUIRED, .offset = FIELD(trusted_keys),
+	  .flags = OPTION_REQUIRED | OPTION_RELOAD, .offset = FIELD(trusted_keys),
 	  .help = "file with the public keys whose zones are accepted" },
 	{ .name = "dns-listen", .type = OPTION_STRING, .default_text = "127.0.0.1:5380", .flags = OPTION_REQUIRED,
 	  .offset = FIELD(dns_listen), .help = "loopback address and port from which the local PowerDNS fetches zones" },

@@ -163,6 +163,11 @@ static void test_public_files(void **state)
 	assert_int_equal(trusted_keys_load(path_of("both"), &keys), 0);
 	assert_int_equal(trusted_keys_count(keys), 2);
 	assert_string_equal(trusted_keys_id(keys, 1), id);
+	assert_int_equal(trusted_keys_reload(keys, path_of("missing")), -ENOENT);
+	assert_int_equal(trusted_keys_count(keys), 2);
+	assert_int_equal(trusted_keys_reload(keys, path_of("two")), 0);
+	assert_int_equal(trusted_keys_count(keys), 1);
+	assert_string_equal(trusted_keys_id(keys, 0), id);
 	trusted_keys_free(keys);
 	keys = NULL;
 
