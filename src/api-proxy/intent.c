@@ -45,7 +45,7 @@ static enum zone_change unsure(enum zone_change change)
 
 void intent_entry_release(struct intents *intents, struct intent_entry *entry)
 {
-	if (entry->open_total > 0 || entry->writes > 0 || entry->taken)
+	if (entry->open_total > 0 || entry->writes > 0 || entry->taken || (entry->due && entry->unwritten))
 		return;
 	HASH_DEL(intents->entries, entry);
 	free(entry);
@@ -149,14 +149,17 @@ int intent_begin(struct intents *intents, const char *zone, enum zone_change cha
 		make_record(intents, entry, request, clock_realtime_us());
 		struct intent_record mine = entry->record;
 		result = intent_write_wait(intents, entry);
-		if (result < 0) {
-			if (memcmp(&entry->record, &mine, sizeof(mine)) == 0)
-				entry->record = before; /* else somebody who came meanwhile has made a newer one */
+		if (result < 0 && memcmp(&entry->record, &mine, sizeof(mine)) == 0)
+			entry->record = before; /* else somebody who came meanwhile has made a newer one */
+		if (result < 0 && intents->keep_unwritten) {
+			entry->unwritten = true;
+			result = 1;
+		} else if (result < 0) {
 			close_request(intents, entry, change);
 		}
 	}
 	pthread_mutex_unlock(&intents->mutex);
-	if (result == 0)
+	if (result >= 0)
 		*ret = TAKE(intent);
 	return result;
 }
@@ -219,6 +222,7 @@ size_t intents_take(struct intents *intents, struct intent_due *ret, size_t max)
 			result = intent_scan(intents);
 		if (result < 0)
 			LOG(LOG_ERR, "cannot read the intents: %s", error_text(result));
+		intent_hot_add_unwritten(intents);
 	}
 	while (count < max && intents->hot) {
 		struct intent_hot *hot = intents->hot; /* uthash keeps the order of adding */
@@ -240,6 +244,7 @@ void intents_give_back(struct intents *intents, const struct intent_due *due, bo
 		intent_hot_add(intents, &entry->key);
 	} else {
 		entry->due = false;
+		entry->unwritten = false;
 		if (entry->open_total == 0) {
 			entry->record.version = 0;
 			/* Out of memory: it stays on disk, and the next start publishes it once more. */
@@ -268,7 +273,7 @@ bool intents_found_unnamed(const struct intents *intents)
 	return intents->found_unnamed;
 }
 
-int intents_open(const char *folder, void (*on_due)(void *userdata), void *userdata, struct intents **ret)
+int intents_open(const char *folder, bool keep_unwritten, void (*on_due)(void *userdata), void *userdata, struct intents **ret)
 {
 	struct intents *intents = calloc(1, sizeof(*intents));
 	if (!intents)
@@ -277,6 +282,7 @@ int intents_open(const char *folder, void (*on_due)(void *userdata), void *userd
 	pthread_cond_init(&intents->written, NULL);
 	intents->on_due = on_due;
 	intents->userdata = userdata;
+	intents->keep_unwritten = keep_unwritten;
 	intents->run = clock_realtime_us();
 
 	int result = durable_open(folder, MAP_SIZE, DURABLE_SYNC, &intents->map);

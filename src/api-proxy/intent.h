@@ -20,14 +20,15 @@ enum intent_outcome {
 
 /*
  * on_due (may be NULL) is called, by whatever thread, when there is something to publish or to flush. Entries that an earlier run left are
- * due at once, with the outcome unsure.
+ * due at once, with the outcome unsure. keep_unwritten: what cannot be written to disk is kept in memory, where a crash ends it.
  */
-int intents_open(const char *folder, void (*on_due)(void *userdata), void *userdata, struct intents **ret);
+int intents_open(const char *folder, bool keep_unwritten, void (*on_due)(void *userdata), void *userdata, struct intents **ret);
 void intents_close(struct intents *intents);
 
 /*
  * Notes on disk that the request may change the zone. zone NULL: a zone whose name is not known yet; it is never due, but
- * intents_found_unnamed tells after a crash. Blocking (a sync to disk, shared by all who wait). -ENOSPC, -EIO …: nothing was noted.
+ * intents_found_unnamed tells after a crash. Blocking (a sync to disk, shared by all who wait). 0; 1: noted, but just in memory;
+ * -ENOSPC, -EIO …: nothing was noted.
  */
 int intent_begin(struct intents *intents, const char *zone, enum zone_change change, const char *request, struct intent **ret);
 /*

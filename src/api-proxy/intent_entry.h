@@ -36,6 +36,7 @@ struct intent_entry {
 	unsigned open_total, writes;
 	bool taken;                      /* by the publisher */
 	bool due;                        /* something happened, or may have */
+	bool unwritten;                  /* the disk does not know: it lives until it is published */
 	uint64_t stamp;                  /* of when it last became due */
 	enum zone_change due_change;
 	char due_request[CLOCK_UUID_SIZE];
@@ -69,7 +70,7 @@ struct intents {
 	struct intent_hot *hot;       /* uthash by key; at most INTENT_HOT_MAX */
 	bool scan;                    /* there are due zones on disk that are not in `hot` */
 	bool stale;                   /* records on disk that should have gone: to be looked for when the disk takes writes again */
-	bool found_unnamed;
+	bool found_unnamed, keep_unwritten;
 	struct intent_write *queue;   /* utlist */
 	bool writing;
 };
@@ -89,5 +90,7 @@ void intent_entry_release(struct intents *intents, struct intent_entry *entry);
 int intent_scan(struct intents *intents);
 /* Adds to `hot`, or notes that a scan is needed. */
 void intent_hot_add(struct intents *intents, const struct intent_key *key);
+/* Adds the due zones that no scan can find, as far as there is room. */
+void intent_hot_add_unwritten(struct intents *intents);
 /* What cannot be read (another version, damage) becomes a check: better once too often. */
 void intent_record_read(const void *value, size_t size, struct intent_record *ret);

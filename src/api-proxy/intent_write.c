@@ -132,6 +132,19 @@ void intent_hot_add(struct intents *intents, const struct intent_key *key)
 	HASH_ADD_KEYPTR(hh, intents->hot, hot->key.wire, hot->key.size, hot);
 }
 
+void intent_hot_add_unwritten(struct intents *intents)
+{
+	if (!intents->keep_unwritten)
+		return;
+	bool scan = intents->scan;
+	intents->scan = false;
+	for (struct intent_entry *entry = intents->entries; entry; entry = entry->hh.next) {
+		if (entry->due && entry->unwritten && !entry->taken)
+			intent_hot_add(intents, &entry->key);
+	}
+	intents->scan |= scan;
+}
+
 struct candidate {
 	uint64_t since_us;
 	struct intent_key key;

@@ -123,7 +123,7 @@ static int start_intents(struct proxy *proxy, const struct proxy_options *option
 	snprintf(by, sizeof(by), "api-proxy/%s", daemon_id(proxy->daemon));
 	int result = publisher_new(daemon_bus(proxy->daemon), options->daemon.prefix, by, &proxy->publisher);
 	if (result == 0)
-		result = intents_open(folder, publisher_wake, proxy->publisher, &proxy->context.intents);
+		result = intents_open(folder, !options->refuse_unwritten, publisher_wake, proxy->publisher, &proxy->context.intents);
 	if (result < 0) {
 		LOG(LOG_ERR, "cannot open the intents in %s: %s", folder, error_text(result));
 		return result;
@@ -139,11 +139,12 @@ static int start_intents(struct proxy *proxy, const struct proxy_options *option
 
 static int start_server(struct proxy *proxy, const struct proxy_options *options)
 {
-	struct certificate *certificate;
+	struct certificate *certificate = NULL;
 	CLEANUP(free) char *reason = NULL;
 	int result = network_list_new(options->allow_from, &proxy->allowed);
-	if (result == 0)
-		result = find_certificate(options, &certificate, &reason);
+	if (result < 0)
+		return result; /* no memory: what it says was checked before */
+	result = find_certificate(options, &certificate, &reason);
 	if (result < 0) {
 		LOG(LOG_ERR, "no certificate: %s", reason ? reason : error_text(result));
 		return result;

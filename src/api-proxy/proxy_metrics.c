@@ -14,6 +14,8 @@ struct metric proxy_metric_table[] = {
 	[PROXY_METRIC_REQUESTS_OTHER] = { NAME("requests_total"), METRIC_COUNTER, REQUESTS, "class=\"other\"", 0 },
 	[PROXY_METRIC_CHANGES_REFUSED] = { NAME("changes_refused_total"), METRIC_COUNTER,
 	                                   "Changes refused because they could not be noted on disk", NULL, 0 },
+	[PROXY_METRIC_CHANGES_UNWRITTEN] = { NAME("changes_unwritten_total"), METRIC_COUNTER,
+	                                     "Changes let through although they could not be noted on disk", NULL, 0 },
 	[PROXY_METRIC_EVENTS_PUBLISHED] = { NAME("events_published_total"), METRIC_COUNTER, "Zone events that JetStream acknowledged", NULL, 0 },
 	[PROXY_METRIC_EVENTS_FAILED] = { NAME("events_failed_total"), METRIC_COUNTER, "Tries to publish a zone event that failed", NULL, 0 },
 	[PROXY_METRIC_INTENTS] = { NAME("intents"), METRIC_GAUGE, "Zones noted on disk whose event is not published yet", NULL, 0 },

@@ -30,6 +30,8 @@ const struct option proxy_option_table[] = {
 	  .offset = FIELD(body_timeout), .help = "how long a client may stall in a body or in taking an answer; on the whole, 1 s more per 1000 octets" },
 	{ .name = "upstream-timeout", .type = OPTION_DURATION, .minimum = SECOND / 10, .maximum = 3600 * SECOND, .default_text = "60s",
 	  .offset = FIELD(upstream_timeout), .help = "how long PowerDNS may be silent while a request waits for it" },
+	{ .name = "refuse-unwritten", .type = OPTION_BOOLEAN, .default_text = "yes", .offset = FIELD(refuse_unwritten),
+	  .help = "refuse changes (507) while state-dir takes no writes; no: let them through, their events only in memory until published" },
 	{ .name = "default-wait", .type = OPTION_DURATION, .minimum = 0, .maximum = 100 * SECOND, .default_text = "0s",
 	  .offset = FIELD(default_wait), .help = "how long the answer to a change is held until all secondaries serve it, where the client does not say (Prefer: wait=N)" },
 	{ .name = "default-wait-for", .type = OPTION_STRING, .offset = FIELD(default_wait_for),

@@ -14,6 +14,7 @@ struct proxy_options {
 	int64_t header_max, body_max; /* octets; body 0: no limit */
 	int64_t header_timeout, body_timeout; /* µs */
 	int64_t upstream_timeout;     /* µs without progress */
+	bool refuse_unwritten;
 	int64_t default_wait, wait_max; /* µs */
 	const char *default_wait_for; /* as of prefer_networks_new */
 };

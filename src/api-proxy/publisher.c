@@ -13,6 +13,7 @@
 #define BATCH 256
 #define BACKOFF_BASE_US UINT64_C(100000)
 #define BACKOFF_CEILING_US UINT64_C(10000000)
+#define FLUSH_AFTER_US UINT64_C(100000)    /* of quiet; before, notes that went ride along with the next one that comes */
 #define CONNECTION_LOOK_US INT64_C(250000) /* how soon a stop is seen while NATS is away */
 
 struct publisher {
@@ -57,18 +58,20 @@ static bool is_stopping(struct publisher *publisher)
 	return stopping;
 }
 
-/* Waits for work; with a delay for nothing but its end, or the stop. */
-static void wait_for_work(struct publisher *publisher, uint64_t delay_us)
+/* Until the time is over (0: never) or the publisher is to stop; also until it is woken, unless deaf. True: it was woken. */
+static bool wait_for_work(struct publisher *publisher, uint64_t time_us, bool deaf)
 {
-	uint64_t end_us = clock_monotonic_us() + delay_us;
+	uint64_t end_us = clock_monotonic_us() + time_us;
 	struct timespec end = { .tv_sec = (time_t)(end_us / 1000000), .tv_nsec = (long)(end_us % 1000000) * 1000 };
 	pthread_mutex_lock(&publisher->mutex);
 	int result = 0;
-	while (!publisher->stopping && result == 0 && (delay_us > 0 || !publisher->woken))
-		result = delay_us > 0 ? pthread_cond_timedwait(&publisher->condition, &publisher->mutex, &end)
-		                      : pthread_cond_wait(&publisher->condition, &publisher->mutex);
+	while (!publisher->stopping && result == 0 && (deaf || !publisher->woken))
+		result = time_us > 0 ? pthread_cond_timedwait(&publisher->condition, &publisher->mutex, &end)
+		                     : pthread_cond_wait(&publisher->condition, &publisher->mutex);
+	bool woken = publisher->woken;
 	publisher->woken = false;
 	pthread_mutex_unlock(&publisher->mutex);
+	return woken;
 }
 
 static void make_messages(struct publisher *publisher, struct batch *batch)
@@ -174,16 +177,26 @@ static void *run(void *userdata)
 		LOG(LOG_ERR, "no memory for publishing: events stay on disk until the next start");
 		return NULL;
 	}
+	bool flushed = false;
 	for (;;) {
 		bool stopping = is_stopping(publisher); /* before the last batch: all that was due by then */
 		int result = wait_connected(publisher) ? publish(publisher, batch) : ERROR_DISCONNECTED;
 		if (result > 0)
 			continue;
-		flush(publisher);
 		if (stopping)
 			break;
-		wait_for_work(publisher, result < 0 ? clock_backoff_us(publisher->failures, BACKOFF_BASE_US, BACKOFF_CEILING_US) : 0);
+		if (result < 0) {
+			flush(publisher);
+			(void)wait_for_work(publisher, clock_backoff_us(publisher->failures, BACKOFF_BASE_US, BACKOFF_CEILING_US), true);
+			flushed = false;
+		} else if (wait_for_work(publisher, flushed ? 0 : FLUSH_AFTER_US, false)) {
+			flushed = false;
+		} else {
+			flush(publisher);
+			flushed = true;
+		}
 	}
+	flush(publisher);
 	return NULL;
 }
 

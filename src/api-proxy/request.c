@@ -151,7 +151,12 @@ static bool begin_intent(struct request *request)
 {
 	const char *zone = *request->effect.zone ? request->effect.zone : NULL;
 	int result = intent_begin(request->context->intents, zone, request->effect.change, request->id, &request->intent);
-	if (result == 0)
+	if (result > 0) {
+		PROXY_COUNT(PROXY_METRIC_CHANGES_UNWRITTEN);
+		LOG_FIELDS(LOG_WARNING, (.zone = zone, .request = request->id),
+		           "the change cannot be noted on disk: its event is lost if the proxy is killed before it is published");
+	}
+	if (result >= 0)
 		return true;
 	PROXY_COUNT(PROXY_METRIC_CHANGES_REFUSED);
 	LOG_FIELDS(LOG_ERR, (.zone = zone, .request = request->id), "change refused, as it cannot be noted on disk: %s",

@@ -191,7 +191,7 @@ static bool decode(const char *text, size_t size, char ret[NAME_SIZE])
 		if (c == '%') {
 			if (i + 2 >= size || hex_value(text[i + 1]) < 0 || hex_value(text[i + 2]) < 0)
 				return false;
-			c = (char)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+			c = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
 			i += 2;
 		}
 		if (c == '/' || c <= ' ' || length + 1 >= NAME_SIZE)

@@ -142,18 +142,15 @@ static enum apply_outcome conflict(struct attempt *attempt, const struct pdns_zo
 
 enum made { MADE, MADE_CONFLICT, MADE_FAILED };
 
-/* Sees to it that PowerDNS has the zone as a secondary of ours. */
+/* Sees to it that PowerDNS has the zone as a secondary of ours. Mostly it does not know it yet, so that is tried first. */
 static enum made make_known(struct attempt *attempt, struct pdns_zone *zone, int *error)
 {
 	const char *master = syncer_master(attempt->applier->options);
-	*error = pdns_api_zone(attempt->api, attempt->zone, zone);
-	if (*error == -ENOENT) {
-		*error = pdns_api_create_secondary(attempt->api, attempt->zone, master);
-		if (*error == -EEXIST) /* made by somebody just now */
-			*error = pdns_api_zone(attempt->api, attempt->zone, zone);
-		else if (*error == 0)
-			return MADE;
-	}
+	*error = pdns_api_create_secondary(attempt->api, attempt->zone, master);
+	if (*error == 0)
+		return MADE;
+	if (*error == -EEXIST)
+		*error = pdns_api_zone(attempt->api, attempt->zone, zone);
 	if (*error < 0) {
 		explain(attempt, "cannot make the zone: %s", pdns_api_last_error(attempt->api));
 		return MADE_FAILED;

@@ -59,7 +59,7 @@ static void tell(struct story *story, const char *data, size_t size, size_t piec
 		const char *body = NULL;
 		int step = http_reader_step(reader, data + start, end - start, &used, &body, &body_size);
 		if (step < 0) {
-			fprintf(story->file, "refused %d", -step);
+			fputs("refused", story->file); /* for what reason, of several, may depend on the cut */
 			break;
 		}
 		if (used > end - start || (body && (body < data + start || body + body_size > data + end)))

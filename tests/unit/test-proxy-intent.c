@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include "api-proxy/intent.h"
+#include "api-proxy/intent_entry.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 
@@ -15,7 +18,7 @@ static struct intents *intents;
 
 static void open_intents(void)
 {
-	assert_int_equal(intents_open(folder, NULL, NULL, &intents), 0);
+	assert_int_equal(intents_open(folder, false, NULL, NULL, &intents), 0);
 }
 
 static void reopen(void)
@@ -184,7 +187,7 @@ static void crash(void)
 	snprintf(copy, sizeof(copy), "%s.copy", folder);
 	snprintf(command, sizeof(command), "cp -a %s %s", folder, copy);
 	assert_int_equal(system(command), 0);
-	assert_int_equal(intents_open(copy, NULL, NULL, &intents), 0);
+	assert_int_equal(intents_open(copy, false, NULL, NULL, &intents), 0);
 }
 
 static void end_of_crash(struct intents *before)
@@ -339,6 +342,53 @@ static void refuses_what_is_no_name(void **state)
 	assert_left(0);
 }
 
+/* From now on no file grows. */
+static void limit_files(rlim_t size)
+{
+	struct rlimit limit = { size, RLIM_INFINITY };
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_full_disk_refuses(void **state)
+{
+	struct intent *intent = NULL;
+	(void)state;
+	limit_files(1);
+	int result = intent_begin(intents, "a.", ZONE_CHANGED, "r", &intent);
+	limit_files(RLIM_INFINITY);
+	assert_true(result < 0);
+	assert_null(intent);
+	assert_nothing_due();
+	one_change("a.", ZONE_CHANGED, "r2", INTENT_DONE);
+	publish_one("a.", ZONE_CHANGED);
+	assert_left(0);
+}
+
+static void a_full_disk_may_be_passed_over(void **state)
+{
+	char zone[32];
+	struct intent_due due[64];
+	size_t count = 0, zones = INTENT_HOT_MAX + 100;
+	(void)state;
+	intents_close(intents);
+	assert_int_equal(intents_open(folder, true, NULL, NULL, &intents), 0);
+	limit_files(1);
+	for (size_t i = 0; i < zones; i++) {
+		struct intent *intent = NULL;
+		snprintf(zone, sizeof(zone), "z%zu.", i);
+		assert_int_equal(intent_begin(intents, zone, ZONE_CHANGED, "r", &intent), 1);
+		intent_end(intent, INTENT_DONE);
+	}
+	for (size_t n; (n = intents_take(intents, due, 64)) > 0; count += n) {
+		for (size_t i = 0; i < n; i++)
+			intents_give_back(intents, &due[i], true);
+	}
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(count, zones);
+	assert_left(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +403,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unnamed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_long_backlog, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_threads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_full_disk_refuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_full_disk_may_be_passed_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_what_is_no_name, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

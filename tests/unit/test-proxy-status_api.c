@@ -22,7 +22,7 @@ static int set_up(void **state)
 	if (!mkdtemp(folder) || bus_open(&options, "test", NULL, NULL, &api.bus, &reason) < 0 ||
 	    waiters_new(NULL, NULL, 0, &api.waiters) < 0)
 		return -1;
-	return intents_open(folder, NULL, NULL, &api.intents);
+	return intents_open(folder, false, NULL, NULL, &api.intents);
 }
 
 static int remove_one(const char *path, const struct stat *facts, int type, struct FTW *walk)
