@@ -33,6 +33,7 @@ struct pdns_api {
 	bool answer_overflow;
 	char curl_error[CURL_ERROR_SIZE];
 	char error[512];
+	long failed_status; /* of the last answer that was a failure */
 	struct object_splitter splitter;
 	int (*visit)(const struct pdns_zone *zone, void *userdata);
 	void *userdata;
@@ -109,6 +110,7 @@ void pdns_api_free(struct pdns_api *api)
 	free(api);
 }
 
+bool pdns_api_failed_inside(const struct pdns_api *api) { return api->failed_status == 500; }
 const char *pdns_api_last_error(const struct pdns_api *api) { return api->error; }
 
 static int curl_failure(struct pdns_api *api, CURLcode code)
@@ -134,6 +136,7 @@ static void remember_refusal(struct pdns_api *api, long status)
 	if (!words)
 		words = api->answer ? api->answer : "";
 	snprintf(api->error, sizeof(api->error), "PowerDNS answered %ld: %.400s", status, words);
+	api->failed_status = status;
 }
 
 /* One request; status comes back in *ret_status. path is appended to the server's path. */
@@ -363,10 +366,10 @@ int pdns_api_zones(struct pdns_api *api, int (*visit)(const struct pdns_zone *zo
 }
 
 /* The name as PowerDNS wants it in bodies: absolute text. */
-static int secondary_body(const char *zone, const char *master, char **ret)
+static int secondary_body(const char *zone, const char *kind, const char *master, char **ret)
 {
-	CLEANUP(json) json_t *json = zone ? json_pack("{s:s,s:s,s:[s]}", "name", zone, "kind", "Slave", "masters", master)
-					  : json_pack("{s:s,s:[s]}", "kind", "Slave", "masters", master);
+	CLEANUP(json) json_t *json = zone ? json_pack("{s:s,s:s,s:[s]}", "name", zone, "kind", kind, "masters", master)
+					  : json_pack("{s:s,s:[s]}", "kind", kind, "masters", master);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (!text)
 		return -ENOMEM;
@@ -374,10 +377,10 @@ static int secondary_body(const char *zone, const char *master, char **ret)
 	return 0;
 }
 
-int pdns_api_create_secondary(struct pdns_api *api, const char *zone, const char *master)
+static int create(struct pdns_api *api, const char *zone, const char *kind, const char *master)
 {
 	CLEANUP(free) char *body = NULL;
-	int r = secondary_body(zone, master, &body);
+	int r = secondary_body(zone, kind, master, &body);
 	if (r < 0)
 		return r;
 	long status = 0;
@@ -387,6 +390,16 @@ int pdns_api_create_secondary(struct pdns_api *api, const char *zone, const char
 	if (status == 409)
 		return -EEXIST;
 	return status == 201 || status == 200 ? 0 : ERROR_HTTP;
+}
+
+int pdns_api_create_secondary(struct pdns_api *api, const char *zone, const char *master)
+{
+	return create(api, zone, "Slave", master);
+}
+
+int pdns_api_create_consumer(struct pdns_api *api, const char *catalog, const char *master)
+{
+	return create(api, catalog, "Consumer", master);
 }
 
 /* A request on one zone that answers 200 or 204; 404 is -ENOENT. */
@@ -408,7 +421,7 @@ static int act_on_zone(struct pdns_api *api, const char *method, const char *zon
 int pdns_api_set_master(struct pdns_api *api, const char *zone, const char *master)
 {
 	CLEANUP(free) char *body = NULL;
-	int r = secondary_body(NULL, master, &body);
+	int r = secondary_body(NULL, "Slave", master, &body);
 	return r < 0 ? r : act_on_zone(api, "PUT", zone, "", body);
 }
 

@@ -14,6 +14,9 @@ void pdns_api_free(struct pdns_api *api);
 /* Words for the last failure: "422: Could not find domain". Valid until the next call. */
 const char *pdns_api_last_error(const struct pdns_api *api);
 
+/* After ERROR_HTTP: whether PowerDNS itself failed (500), as it does with sqlite when something else is writing. */
+bool pdns_api_failed_inside(const struct pdns_api *api);
+
 /* 0 when PowerDNS answers on /servers/localhost as a PowerDNS does; ret_version (32 octets, may be NULL). */
 int pdns_api_ping(struct pdns_api *api, char *ret_version);
 
@@ -34,6 +37,8 @@ int pdns_api_zone(struct pdns_api *api, const char *zone, struct pdns_zone *ret)
 int pdns_api_zones(struct pdns_api *api, int (*visit)(const struct pdns_zone *zone, void *userdata), void *userdata);
 /* A secondary zone with this master. -EEXIST: a zone of that name is there. */
 int pdns_api_create_secondary(struct pdns_api *api, const char *zone, const char *master);
+/* A consumer of a catalog zone; PowerDNS before 4.7 knows none (ERROR_HTTP). */
+int pdns_api_create_consumer(struct pdns_api *api, const char *catalog, const char *master);
 int pdns_api_set_master(struct pdns_api *api, const char *zone, const char *master); /* turns an existing zone into our secondary zone */
 int pdns_api_delete(struct pdns_api *api, const char *zone);   /* -ENOENT */
 int pdns_api_retrieve(struct pdns_api *api, const char *zone); /* queues a transfer; -ENOENT */

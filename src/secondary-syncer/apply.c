@@ -16,6 +16,7 @@
 #include "secondary-syncer/dns_answer.h"
 
 #define ASK_AGAIN_US 3000000           /* PowerDNS may have dropped a request to retrieve: say it again */
+#define JOINED_US 10000000             /* the same, where it was told of many at once */
 #define CONFIRM_FIRST_US 500           /* PowerDNS has the whole zone and commits: look again soon … */
 #define CONFIRM_CEILING_US 250000      /* … and then less and less often */
 #define SHUT_OUT_US 3000000            /* so long refused: look whether it is the zone that is missing or the right to have it */
@@ -185,6 +186,20 @@ static enum made ask_transfer(struct attempt *attempt, struct pdns_zone *zone, i
 	return *error < 0 ? MADE_FAILED : MADE;
 }
 
+/* The first time in an attempt. *joined: it was made along with others. */
+static enum made ask_first(struct attempt *attempt, struct pdns_zone *zone, int *error, bool *joined)
+{
+	struct maker *maker = attempt->applier->maker;
+	if (attempt->before.generation > 0 || (attempt->wishes & APPLY_FORCE)) /* most likely it is there */
+		return ask_transfer(attempt, zone, error);
+	*joined = maker_join(maker, attempt->api, attempt->zone);
+	if (*joined)
+		return MADE;
+	enum made made = ask_transfer(attempt, zone, error);
+	maker_leave(maker, attempt->api);
+	return made;
+}
+
 /* What PowerDNS serves. */
 
 struct served {
@@ -289,11 +304,15 @@ static int transfer_in(struct attempt *attempt, struct transfer *transfer, struc
 	const struct applier *applier = attempt->applier;
 	uint64_t deadline = clock_monotonic_us() + (uint64_t)applier->options->apply_timeout;
 	int error = 0;
+	bool first = true, joined = false;
 	do {
-		*made = ask_transfer(attempt, there, &error);
+		*made = first ? ask_first(attempt, there, &error, &joined) : ask_transfer(attempt, there, &error);
 		if (*made != MADE)
 			return error < 0 ? error : ERROR_CONFLICT;
-		error = transfer_wait(applier->transfers, transfer, 0, ASK_AGAIN_US);
+		error = transfer_wait(applier->transfers, transfer, 0, first && joined ? JOINED_US : ASK_AGAIN_US);
+		if (first && joined)
+			maker_fetched(applier->maker, attempt->api, error != -ETIMEDOUT);
+		first = false;
 	} while (error == -ETIMEDOUT && clock_monotonic_us() < deadline);
 	if (error < 0) {
 		explain(attempt, "PowerDNS did not fetch the zone from %s: %s; see its log, and check pdns-master and dns-listen",
@@ -338,7 +357,7 @@ static enum apply_outcome apply_deletion(struct attempt *attempt)
 		return conflict(attempt, &there);
 	}
 	if (r == 0)
-		r = pdns_api_delete(attempt->api, attempt->zone);
+		r = maker_delete(attempt->applier->maker, attempt->api, attempt->zone);
 	if (r < 0 && r != -ENOENT) {
 		explain(attempt, "cannot delete the zone: %s", pdns_api_last_error(attempt->api));
 		return failed(attempt, r);

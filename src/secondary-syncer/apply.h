@@ -7,6 +7,7 @@
 #include "common/pdns_api.h"
 #include "secondary-syncer/applied_book.h"
 #include "secondary-syncer/commit_pace.h"
+#include "secondary-syncer/maker.h"
 #include "secondary-syncer/syncer_options.h"
 #include "secondary-syncer/transfers.h"
 /*
@@ -22,6 +23,7 @@ struct applier {
 	struct applied_book *book;
 	struct transfers *transfers;
 	struct commit_pace *pace;
+	struct maker *maker;
 	int (*stopping)(void *userdata); /* true: give up */
 	void *userdata;
 };

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "common/error.h"
+#include "secondary-syncer/catalog.h"
 
 /* A zone that PowerDNS has as the book says. */
 struct seen_zone {
@@ -19,6 +20,7 @@ struct check {
 	const char *master;
 	struct seen_zone *seen;
 	void (*differs)(const char *zone, void *userdata);
+	void (*catalog)(const char *zone, void *userdata);
 	void *userdata;
 };
 
@@ -37,6 +39,10 @@ static int look_at(const struct pdns_zone *zone, void *userdata)
 {
 	struct check *check = userdata;
 	struct book_entry entry;
+	if (catalog_is_name(zone->zone)) {
+		check->catalog(zone->zone, check->userdata);
+		return 0;
+	}
 	if (!pdns_zone_is_secondary_of(zone, check->master))
 		return 0; /* not ours; if the book says it is, it is missing */
 	int r = applied_book_get(check->book, zone->zone, &entry);
@@ -60,9 +66,9 @@ static int look_for(const char *zone, const struct book_entry *entry, void *user
 }
 
 int local_check(struct pdns_api *api, struct applied_book *book, const char *master,
-                void (*differs)(const char *zone, void *userdata), void *userdata)
+                void (*differs)(const char *zone, void *userdata), void (*catalog)(const char *zone, void *userdata), void *userdata)
 {
-	struct check check = { .book = book, .master = master, .differs = differs, .userdata = userdata };
+	struct check check = { .book = book, .master = master, .differs = differs, .catalog = catalog, .userdata = userdata };
 	int r = pdns_api_zones(api, look_at, &check);
 	if (r == 0) /* half a list says nothing about what is missing */
 		r = applied_book_each(book, NULL, look_for, &check);

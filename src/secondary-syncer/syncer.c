@@ -38,6 +38,7 @@ struct syncer {
 	const struct syncer_options *options;
 	struct applier applier;
 	struct commit_pace pace;
+	struct maker *maker;
 	struct trusted_keys *trusted;
 	struct applied_book *book;
 	struct transfers *transfers;
@@ -278,7 +279,16 @@ struct check_job {
 	char reason[256];
 	size_t count, room;
 	char (*zones)[ZONE_NAME_SIZE];
+	size_t catalog_count;         /* catalogs that were left behind; if there are more, the next check finds them */
+	char catalogs[16][ZONE_NAME_SIZE];
 };
+
+static void check_catalog(const char *zone, void *userdata)
+{
+	struct check_job *check = userdata;
+	if (check->catalog_count < ARRAY_SIZE(check->catalogs) && !maker_uses(check->syncer->maker, zone))
+		snprintf(check->catalogs[check->catalog_count++], ZONE_NAME_SIZE, "%s", zone);
+}
 
 static void check_differs(const char *zone, void *userdata)
 {
@@ -299,7 +309,10 @@ static void check_differs(const char *zone, void *userdata)
 static void check_run(struct work_job *job, void *context)
 {
 	struct check_job *check = (struct check_job *)job;
-	check->error = local_check(context, check->syncer->book, syncer_master(check->syncer->options), check_differs, check);
+	check->error = local_check(context, check->syncer->book, syncer_master(check->syncer->options), check_differs, check_catalog,
+	                           check);
+	for (size_t i = 0; check->error == 0 && i < check->catalog_count; i++)
+		(void)maker_delete(check->syncer->maker, context, check->catalogs[i]);
 	if (check->error < 0)
 		snprintf(check->reason, sizeof(check->reason), "%s (%s)", error_text(check->error), pdns_api_last_error(context));
 	check->powerdns_answers = check->error == 0 || pdns_api_ping(context, NULL) == 0;
@@ -479,11 +492,13 @@ static int start_service(struct syncer *syncer)
 		r = applied_book_open(folder, &syncer->book);
 	if (r == 0)
 		r = transfers_new(&syncer->transfers);
+	if (r == 0)
+		r = maker_new(syncer->transfers, syncer_master(options), options->daemon.state_dir, &syncer->maker);
 	if (r < 0)
 		return r;
 	syncer->applier = (struct applier){ .bus = daemon_bus(syncer->daemon), .options = options, .trusted = syncer->trusted,
 	                                    .book = syncer->book, .transfers = syncer->transfers, .pace = &syncer->pace,
-	                                    .stopping = is_stopping, .userdata = syncer };
+	                                    .maker = syncer->maker, .stopping = is_stopping, .userdata = syncer };
 	struct dns_server_options dns = { .listen = options->dns_listen, .book = syncer->book, .transfers = syncer->transfers,
 	                                  .fetch = apply_fetch, .userdata = &syncer->applier };
 	r = dns_server_start(&dns, &syncer->dns);
@@ -574,6 +589,7 @@ void syncer_stop(void *state)
 	sd_event_source_disable_unref(syncer->progress);
 	sd_event_source_disable_unref(syncer->local_check);
 	zone_schedule_free(syncer->schedule);
+	maker_free(syncer->maker);
 	transfers_free(syncer->transfers);
 	applied_book_close(syncer->book);
 	trusted_keys_free(syncer->trusted);

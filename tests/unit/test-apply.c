@@ -35,6 +35,7 @@ static struct transfers *transfers;
 static struct syncer_options options;
 static struct applier applier;
 static struct commit_pace pace = COMMIT_PACE_INITIAL;
+static struct maker *maker;
 
 static int is_stopping(void *userdata)
 {
@@ -68,11 +69,13 @@ static int setup(void **state)
 	for (int i = 0; i < 200 && zone_store_ensure(bus, PREFIX, 1) < 0; i++) /* JetStream may need a moment */
 		usleep(50000);
 	snprintf(folder, sizeof(folder), "%s/applied", server.folder);
-	if (applied_book_open(folder, &book) < 0 || transfers_new(&transfers) < 0)
+	if (applied_book_open(folder, &book) < 0 || transfers_new(&transfers) < 0 ||
+	    maker_new(transfers, "127.0.0.1:5380", server.folder, &maker) < 0)
 		return -1;
 	options = (struct syncer_options){ .daemon = { .prefix = PREFIX, .state_dir = server.folder }, .dns_listen = "127.0.0.1:5380",
 	                                   .secondary_dns = "127.0.0.1:1", .apply_timeout = 1000000, .spool_memory = 1 << 20 };
 	applier = (struct applier){ .bus = bus, .options = &options, .trusted = trusted, .book = book, .transfers = transfers, .pace = &pace,
+	                            .maker = maker,
 	                            .stopping = is_stopping };
 	return 0;
 }
@@ -81,6 +84,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	applied_book_close(book);
+	maker_free(maker);
 	transfers_free(transfers);
 	signing_key_free(key);
 	trusted_keys_free(trusted);

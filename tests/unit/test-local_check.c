@@ -53,6 +53,12 @@ static void see(const char *zone, void *userdata)
 	strcat(strcat(userdata, zone), " ");
 }
 
+static void see_catalog(const char *zone, void *userdata)
+{
+	char *found = userdata;
+	strcat(strcat(strcat(found, "catalog:"), zone), " ");
+}
+
 static int check(const char *list, char found[1024])
 {
 	const struct http_route routes[] = { { "GET ", "200 OK", list }, { NULL, NULL, NULL } };
@@ -61,7 +67,7 @@ static int check(const char *list, char found[1024])
 	found[0] = '\0';
 	http_stub_start(&stub, routes);
 	assert_int_equal(pdns_api_new(stub.url, "key", 1000000, &api), 0);
-	int r = local_check(api, book, "127.0.0.1:5380", see, found);
+	int r = local_check(api, book, "127.0.0.1:5380", see, see_catalog, found);
 	pdns_api_free(api);
 	http_stub_stop(&stub);
 	return r;
@@ -76,8 +82,9 @@ static void differences_are_found(void **state)
 	                       ZONE("native.test.", "7", "Native", "") ","
 	                       ZONE("deleted.test.", "3", "Slave", "127.0.0.1:5380") ","
 	                       ZONE("unknown.test.", "3", "Slave", "127.0.0.1:5380") ","
+	                       ZONE("0123456789abcdef.catalog.pdns-distribute.invalid.", "1", "Consumer", "127.0.0.1:5380") ","
 	                       ZONE("foreign.test.", "3", "Slave", "192.0.2.1") "]", found), 0);
-	static const char *const want[] = { "behind.", "native.", "deleted.", "unknown.", "missing." };
+	static const char *const want[] = { "catalog:0123456789abcdef.", "behind.", "native.", "deleted.", "unknown.", "missing." };
 	static const char *const not_want[] = { "same.", "foreign.", "gone.", "failed." };
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 		assert_non_null(strstr(found, want[i]));
