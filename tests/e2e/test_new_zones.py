@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Goal: a secondary that has nothing gets many zones at once, each exactly, and nothing else is left on it."""
+"""Goal: zones that come in many at a time are as all others, what was there is left alone, and no catalog is left behind."""
 
 import contextlib
 import sqlite3
