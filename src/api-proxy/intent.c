@@ -51,6 +51,13 @@ void intent_entry_release(struct intents *intents, struct intent_entry *entry)
 	free(entry);
 }
 
+/* Long after a request PowerDNS has either acted on it or will not. */
+static bool is_recent(uint64_t at_us)
+{
+	uint64_t now_us = clock_realtime_us();
+	return at_us > now_us || now_us - at_us < 2 * INTENT_LINGER_US;
+}
+
 /* The zone's entry, made from its record on disk if it has one. */
 static int find_entry(struct intents *intents, const struct intent_key *key, struct intent_entry **ret)
 {
@@ -78,6 +85,8 @@ static int find_entry(struct intents *intents, const struct intent_key *key, str
 		entry->stamp = ++intents->stamp;
 		entry->due_change = entry->record.run == intents->run ? change : unsure(change);
 		memcpy(entry->due_request, entry->record.request, sizeof(entry->due_request));
+		if (entry->record.run != intents->run && is_recent(entry->record.at_us))
+			intent_linger(intents, entry, entry->due_change, entry->due_request);
 	}
 	HASH_ADD_KEYPTR(hh, intents->entries, entry->key.wire, entry->key.size, entry);
 	*ret = entry;
@@ -111,7 +120,7 @@ static bool record_fits(const struct intent_entry *entry)
  * Takes back one request. After the last one the record must be right, but there is no hurry: what is on disk meanwhile says
  * at least as much, and after a crash only makes the provider look once more.
  */
-static void close_request(struct intents *intents, struct intent_entry *entry, enum zone_change change)
+void intent_close_request(struct intents *intents, struct intent_entry *entry, enum zone_change change)
 {
 	entry->open[change]--;
 	if (--entry->open_total == 0 && !record_fits(entry)) {
@@ -155,13 +164,23 @@ int intent_begin(struct intents *intents, const char *zone, enum zone_change cha
 			entry->unwritten = true;
 			result = 1;
 		} else if (result < 0) {
-			close_request(intents, entry, change);
+			intent_close_request(intents, entry, change);
 		}
 	}
 	pthread_mutex_unlock(&intents->mutex);
 	if (result >= 0)
 		*ret = TAKE(intent);
 	return result;
+}
+
+uint64_t intent_make_due(struct intents *intents, struct intent_entry *entry, enum zone_change change, const char *request)
+{
+	entry->due_change = entry->due ? merge(entry->due_change, change) : change;
+	entry->due = true;
+	entry->stamp = ++intents->stamp;
+	snprintf(entry->due_request, sizeof(entry->due_request), "%s", request);
+	intent_hot_add(intents, &entry->key);
+	return entry->stamp;
 }
 
 uint64_t intent_end(struct intent *intent, enum intent_outcome outcome)
@@ -176,13 +195,11 @@ uint64_t intent_end(struct intent *intent, enum intent_outcome outcome)
 	pthread_mutex_lock(&intents->mutex);
 	if (due) {
 		enum zone_change change = outcome == INTENT_DONE ? intent->change : unsure(intent->change);
-		entry->due_change = entry->due ? merge(entry->due_change, change) : change;
-		entry->due = true;
-		entry->stamp = stamp = ++intents->stamp;
-		memcpy(entry->due_request, intent->request, sizeof(entry->due_request));
-		intent_hot_add(intents, &entry->key);
+		stamp = intent_make_due(intents, entry, change, intent->request);
+		if (outcome == INTENT_UNSURE)
+			intent_linger(intents, entry, change, intent->request);
 	}
-	close_request(intents, entry, intent->change);
+	intent_close_request(intents, entry, intent->change);
 	bool work = due || intents->queue;
 	pthread_mutex_unlock(&intents->mutex);
 	if (work && intents->on_due)
@@ -265,7 +282,10 @@ int intents_flush(struct intents *intents)
 
 int64_t intents_count(struct intents *intents)
 {
-	return durable_count(intents->map);
+	pthread_mutex_lock(&intents->mutex);
+	int64_t count = durable_count(intents->map) - intent_linger_quiet(intents);
+	pthread_mutex_unlock(&intents->mutex);
+	return count > 0 ? count : 0;
 }
 
 bool intents_found_unnamed(const struct intents *intents)
@@ -307,6 +327,7 @@ void intents_close(struct intents *intents)
 		return;
 	if (intents->map)
 		(void)intents_flush(intents);
+	intent_linger_end(intents);
 	struct intent_hot *hot, *next_hot;
 	HASH_ITER(hh, intents->hot, hot, next_hot) {
 		HASH_DEL(intents->hot, hot);

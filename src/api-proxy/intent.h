@@ -57,6 +57,13 @@ void intents_give_back(struct intents *intents, const struct intent_due *due, bo
  */
 int intents_flush(struct intents *intents);
 
+/*
+ * To be called now and then: makes zones due again whose requests had an outcome that is not known, as PowerDNS may act late. The
+ * time until there is something to do again; 0: nothing.
+ */
+uint64_t intents_look_again(struct intents *intents);
+
+/* Without those that are noted for a later look alone. */
 int64_t intents_count(struct intents *intents);
 /* True if the run before was stopped while a zone of unknown name was being created. */
 bool intents_found_unnamed(const struct intents *intents);

@@ -24,6 +24,12 @@ struct intent_record {
 #define INTENT_KEY_SIZE ZONE_WIRE_SIZE
 #define INTENT_HOT_MAX 4096
 
+/* How long a zone whose request nobody knows the outcome of is looked at again, and when first; later ones are twice as late each. */
+#define INTENT_LINGER_US (UINT64_C(64) * 1000000)
+#define INTENT_LINGER_FIRST_US UINT64_C(1000000)
+/* Of those at a time; fewer than INTENT_HOT_MAX, as a scan for what is due meets them too. */
+#define INTENT_LINGER_MAX 1024u
+
 struct intent_key {
 	uint8_t wire[INTENT_KEY_SIZE];
 	size_t size;
@@ -40,6 +46,7 @@ struct intent_entry {
 	uint64_t stamp;                  /* of when it last became due */
 	enum zone_change due_change;
 	char due_request[CLOCK_UUID_SIZE];
+	struct intent_linger *linger;    /* counts as an open request */
 	struct intent_record record;     /* as it is on disk, or about to be; version 0: not there */
 	UT_hash_handle hh;
 };
@@ -48,6 +55,15 @@ struct intent_entry {
 struct intent_hot {
 	struct intent_key key;
 	UT_hash_handle hh;
+};
+
+/* A zone that PowerDNS may still change. Times are monotonic. */
+struct intent_linger {
+	struct intent_entry *entry;
+	enum zone_change change;
+	char request[CLOCK_UUID_SIZE];
+	uint64_t since_us, next_us;
+	struct intent_linger *prev, *next;
 };
 
 /* One change on its way to disk. */
@@ -73,6 +89,8 @@ struct intents {
 	bool found_unnamed, keep_unwritten;
 	struct intent_write *queue;   /* utlist */
 	bool writing;
+	struct intent_linger *lingering; /* utlist */
+	unsigned lingering_count;
 };
 
 /* The rest: with the mutex held. */
@@ -85,6 +103,18 @@ int intent_write_later(struct intents *intents, struct intent_entry *entry);
 int intent_write_flush(struct intents *intents);
 /* Called by the writer when a write of the entry has ended: frees it if nobody needs it. */
 void intent_entry_release(struct intents *intents, struct intent_entry *entry);
+
+/* The zone is to be published, as of now: the stamp of that. */
+uint64_t intent_make_due(struct intents *intents, struct intent_entry *entry, enum zone_change change, const char *request);
+/* Takes back one request of the entry. */
+void intent_close_request(struct intents *intents, struct intent_entry *entry, enum zone_change change);
+
+/* The zone is to be looked at again for a while, beginning now. change: ZONE_CHECK or ZONE_DELETED */
+void intent_linger(struct intents *intents, struct intent_entry *entry, enum zone_change change, const char *request);
+/* How many zones are on disk for that alone. */
+unsigned intent_linger_quiet(const struct intents *intents);
+/* Forgets all; their records stay, so that the next run looks. */
+void intent_linger_end(struct intents *intents);
 
 /* Puts the longest waiting zones on disk into `hot`; the mutex is given up in between. */
 int intent_scan(struct intents *intents);

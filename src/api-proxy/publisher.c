@@ -180,6 +180,7 @@ static void *run(void *userdata)
 	bool flushed = false;
 	for (;;) {
 		bool stopping = is_stopping(publisher); /* before the last batch: all that was due by then */
+		uint64_t look_us = intents_look_again(publisher->intents);
 		int result = wait_connected(publisher) ? publish(publisher, batch) : ERROR_DISCONNECTED;
 		if (result > 0)
 			continue;
@@ -189,7 +190,7 @@ static void *run(void *userdata)
 			flush(publisher);
 			(void)wait_for_work(publisher, clock_backoff_us(publisher->failures, BACKOFF_BASE_US, BACKOFF_CEILING_US), true);
 			flushed = false;
-		} else if (wait_for_work(publisher, flushed ? 0 : FLUSH_AFTER_US, false)) {
+		} else if (wait_for_work(publisher, flushed || (look_us > 0 && look_us < FLUSH_AFTER_US) ? look_us : FLUSH_AFTER_US, false)) {
 			flushed = false;
 		} else {
 			flush(publisher);

@@ -39,7 +39,8 @@ def newer():
 
 
 @pytest.mark.parametrize("method,path,body", [
-    ("POST", "/views/inside", {"name": "{zone}.inside"}), ("POST", "/views/inside", {"name": "{upper}.a_variant-1"}), ("POST", "/views/inside", {"name": "{zone}"}),
+    ("POST", "/views/inside", {"name": "{zone}.inside"}), ("POST", "/views/inside", {"name": "{upper}.a_variant-1"}), ("POST", "/views/inside",
+            {"name": "{zone}"}),
     ("DELETE", "/views/inside/{zone}.inside", None), ("DELETE", "/views/inside/{zone}", None), ("PATCH", "/zones/{zone}.inside", {"rrsets": []}),
     ("DELETE", "/zones/{zone}.inside", None), ("PUT", "/zones/{zone}.inside/rectify", None)])
 def test_looked_at(newer, zone, method, path, body):
@@ -51,7 +52,8 @@ def test_looked_at(newer, zone, method, path, body):
     begin = lab.log_file("zone-provider").stat().st_size
     upstream.forget()
     path = path.format(zone=zone)
-    answer = lab.api.request(method, path, json=body and {key: value.format(zone=zone, upper=zone.upper()) if key == "name" else value for key, value in body.items()},
+    answer = lab.api.request(method, path, json=body and {key: value.format(zone=zone, upper=zone.upper()) if key == "name" else value for key,
+                                                          value in body.items()},
                              headers={"Prefer": "wait=20"})
     assert answer.status_code == 204 and answer.headers["PDNS-Distribute-Sync"].startswith("in-sync; secondaries=1/1"), answer.headers
     assert [seen.line for seen in upstream.forget()] == [f"{method} /api/v1/servers/localhost{path} HTTP/1.1"]

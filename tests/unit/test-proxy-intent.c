@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include <unistd.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include "api-proxy/intent.h"
@@ -242,6 +243,89 @@ static void after_a_restart(void **state)
 	assert_left(0);
 }
 
+static void wait_for_look(void)
+{
+	uint64_t time_us = intents_look_again(intents);
+	assert_in_range(time_us, 1, 1100000);
+	assert_nothing_due();
+	(void)usleep((useconds_t)time_us + 1000);
+	(void)intents_look_again(intents);
+}
+
+/* PowerDNS may act on a request long after everybody gave it up. */
+static void looked_at_again(void **state)
+{
+	static const struct { enum zone_change change, want; } table[] = { { ZONE_CHANGED, ZONE_CHECK }, { ZONE_DELETED, ZONE_DELETED } };
+	(void)state;
+	assert_int_equal(intents_look_again(intents), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		one_change("a.", table[i].change, "r1", INTENT_UNSURE);
+		publish_one("a.", table[i].want);
+		assert_left(0);
+		wait_for_look();
+		/* What happens to the zone meanwhile is what it always is. */
+		one_change("a.", ZONE_CHANGED, "r2", INTENT_DONE);
+		publish_one("a.", table[i].want == ZONE_DELETED ? ZONE_DELETED : ZONE_CHANGED);
+		one_change("a.", ZONE_CREATED, "r3", INTENT_UNCHANGED);
+		assert_left(0);
+		wait_for_look();
+		publish_one("a.", table[i].want);
+		assert_left(0);
+	}
+	/* The next run does not know how far this one was. */
+	reopen();
+	publish_one("a.", ZONE_DELETED);
+	assert_left(0);
+	wait_for_look();
+	publish_one("a.", ZONE_DELETED);
+	assert_left(0);
+}
+
+static void known_outcomes_are_not_looked_at_again(void **state)
+{
+	(void)state;
+	one_change("a.", ZONE_CHANGED, "r", INTENT_DONE);
+	one_change("b.", ZONE_CHANGED, "r", INTENT_UNCHANGED);
+	publish_one("a.", ZONE_CHANGED);
+	assert_int_equal(intents_look_again(intents), 0);
+	assert_left(0);
+}
+
+/* Memory is bounded: what is too much is looked at once. */
+static void many_unsure_ones(void **state)
+{
+	enum { ZONES = 1200 };
+	static bool seen[ZONES];
+	char zone[32];
+	(void)state;
+	for (int i = 0; i < ZONES; i++) {
+		snprintf(zone, sizeof(zone), "z%d.", i);
+		one_change(zone, ZONE_CHANGED, "r", INTENT_UNSURE);
+	}
+	struct intent_due due[64];
+	size_t count, first = 0, again = 0;
+	while ((count = intents_take(intents, due, ARRAY_SIZE(due))) > 0) {
+		for (size_t i = 0; i < count; i++, first++)
+			intents_give_back(intents, &due[i], true);
+	}
+	assert_int_equal(first, ZONES);
+	assert_left(0);
+	for (int turn = 0; turn < 100 && again < 1024; turn++) {
+		(void)usleep(100000);
+		(void)intents_look_again(intents);
+		while ((count = intents_take(intents, due, ARRAY_SIZE(due))) > 0) {
+			for (size_t i = 0; i < count; i++) {
+				bool *is_seen = &seen[atoi(due[i].zone + 1)];
+				again += !*is_seen;
+				*is_seen = true;
+				intents_give_back(intents, &due[i], true);
+			}
+		}
+	}
+	assert_int_equal(again, 1024);
+	assert_left(0);
+}
+
 static void unnamed(void **state)
 {
 	(void)state;
@@ -400,6 +484,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(not_published_comes_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_crash, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(looked_at_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(known_outcomes_are_not_looked_at_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_unsure_ones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unnamed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_long_backlog, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_threads, set_up, tear_down),
