@@ -19,6 +19,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -161,24 +162,36 @@ def process_is(pid, mark):
 
 
 class Readiness:
-    """The socket on which a daemon tells that it is ready, as it would tell systemd."""
+    """The socket on which a daemon tells that it is ready, as it would tell systemd, and what it does or waits for."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         name = f"pdns-distribute-lab-{os.getpid()}-{secrets.token_hex(4)}"
         self.socket.bind("\0" + name)
-        self.socket.setblocking(False)
         self.address = "@" + name
+        self.ready = False
+        self.status = ""
+        # Always read, as systemd does: a daemon would stop at a full socket.
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        while True:
+            lines = self.socket.recv(4096).decode("utf-8", "replace").split("\n")
+            if lines == [""]:
+                return
+            for line in lines:
+                if line.startswith("STATUS="):
+                    self.status = line.removeprefix("STATUS=")
+            self.ready = self.ready or "READY=1" in lines
 
     def seen(self):
-        try:
-            while True:
-                if "READY=1" in self.socket.recv(4096).decode("utf-8", "replace").split("\n"):
-                    return True
-        except BlockingIOError:
-            return False
+        return self.ready
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.sendto(b"", "\0" + self.address[1:])
+        self.reader.join()
         self.socket.close()
 
 
@@ -597,8 +610,11 @@ class Lab:
             if child.poll() is not None:
                 raise LabError(f"{name} ended with status {child.returncode}:\n{self.log_tail(name)}")
             return ready()
-        wait_until(ready_or_gone, timeout, lambda: f"{name} to become ready:\n{self.log_tail(name)}")
-        self.close_readiness(name)
+        wait_until(ready_or_gone, timeout, lambda: f"{name} to become ready, {self.status_line(name)}:\n{self.log_tail(name)}")
+
+    def status_line(self, name):
+        """The status line of a daemon that this very program started."""
+        return self.readiness[name].status if name in self.readiness else ""
 
     def start(self, name, wait=True, timeout=30):
         self.launch(name)

@@ -18,6 +18,7 @@ int main(int argc, char **argv)
 		.start = proxy_start,
 		.reload = proxy_reload,
 		.stop = proxy_stop,
+		.status = proxy_status,
 		.heartbeat = proxy_heartbeat,
 	};
 	return daemon_main(&program, argc, argv);

@@ -62,8 +62,11 @@ int proxy_check(const void *configuration, char **ret_reason)
 		return ERROR_MALFORMED;
 	}
 	struct certificate *certificate = NULL; /* one of our own is not made just for a look */
-	int result = options->tls_certificate ? find_certificate(options, &certificate, ret_reason) : 0;
+	CLEANUP(free) char *reason = NULL;
+	int result = options->tls_certificate ? find_certificate(options, &certificate, &reason) : 0;
 	certificate_free(certificate);
+	if (result < 0 && asprintf(ret_reason, "tls-certificate: %s", reason ? reason : error_text(result)) < 0)
+		*ret_reason = NULL;
 	if (result < 0)
 		return result;
 	struct prefer_networks *networks = NULL;
@@ -248,8 +251,6 @@ int proxy_start(struct daemon *daemon, const void *configuration, void **ret_sta
 		proxy_stop(proxy);
 		return result;
 	}
-	daemon_ready(daemon);
-	daemon_status(daemon, "listening on %s, PowerDNS at %s", options->listen, options->daemon.pdns_api_url);
 	*ret_state = proxy;
 	return 0;
 }
@@ -276,6 +277,15 @@ void proxy_stop(void *state)
 	network_list_free(proxy->allowed);
 	upstream_free(proxy->context.upstream);
 	free(proxy);
+}
+
+void proxy_status(void *state, char *text, size_t size)
+{
+	const struct proxy *proxy = state;
+	int64_t left = intents_count(proxy->context.intents);
+	int used = snprintf(text, size, "listening on %s", proxy->options->listen);
+	if (left > 0 && used > 0 && (size_t)used < size)
+		snprintf(text + used, size - (size_t)used, ", %lld zones to be published", (long long)left);
 }
 
 void proxy_heartbeat(void *state, void *json_object)

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/daemon_command_line.h"
 #include "common/daemon_options.h"
+#include "common/daemon_ready.h"
 #include "common/error.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
@@ -45,7 +45,7 @@ struct daemon {
 	struct mailbox *bus_states;
 	struct bus *bus;
 	void *state;
-	bool ready;
+	struct daemon_ready *ready;
 	enum { LINK_NEVER, LINK_UP, LINK_DOWN, LINK_NEVER_REPORTED } link;
 	sd_event_source *link_timer, *heartbeat_timer, *heartbeat_soon_timer;
 	uint64_t heartbeat_sent_us;
@@ -64,27 +64,6 @@ struct bus *daemon_bus(struct daemon *daemon)
 const char *daemon_id(struct daemon *daemon)
 {
 	return daemon->options->id;
-}
-
-void daemon_ready(struct daemon *daemon)
-{
-	if (!daemon->ready)
-		(void)sd_notify(0, "READY=1");
-	daemon->ready = true;
-}
-
-void daemon_status(struct daemon *daemon, const char *format, ...)
-{
-	char text[512];
-	va_list arguments;
-	(void)daemon;
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	for (char *c = text; *c; c++) /* a line end would begin another assignment */
-		if (*c == '\n')
-			*c = ' ';
-	(void)sd_notifyf(0, "STATUS=%s", text);
 }
 
 void daemon_exit(struct daemon *daemon, int status)
@@ -178,6 +157,7 @@ static void on_bus_state(void *message, void *userdata)
 		report_disconnected(daemon, "connection to NATS lost");
 		daemon->link = LINK_DOWN;
 	}
+	daemon_ready_look(daemon->ready);
 }
 
 /* On a thread of the bus. */
@@ -231,8 +211,10 @@ static int load_configuration(const struct daemon *daemon, void **ret, char **re
 	                                configuration, ret_reason);
 	if (error == 0 && program->check) {
 		error = program->check(configuration, ret_reason);
-		if (error < 0)
+		if (error < 0) {
+			daemon_options_locate(daemon->line.config_dir, program->service, program->options, ret_reason);
 			option_free(program->options, configuration);
+		}
 	}
 	if (error < 0) {
 		free(configuration);
@@ -288,11 +270,9 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct daemon *daemon = userdata;
 	(void)source;
 	(void)info;
-	if (daemon->ready)
-		(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_monotonic_us());
+	daemon_ready_reloading(daemon->ready);
 	(void)reload(daemon);
-	if (daemon->ready)
-		(void)sd_notify(0, "READY=1");
+	daemon_ready_reloaded(daemon->ready);
 	return 0;
 }
 
@@ -350,6 +330,17 @@ static int start_metrics(struct daemon *daemon)
 	return error;
 }
 
+static int start_readiness(struct daemon *daemon)
+{
+	const struct daemon_ready_options options = {
+		.program = daemon->program, .configuration = daemon->options, .bus = daemon->bus, .state = daemon->state,
+	};
+	int error = daemon_ready_new(daemon->loop, &options, &daemon->ready);
+	if (error < 0)
+		LOG(LOG_ERR, "cannot look for PowerDNS: %s", error_text(error));
+	return error;
+}
+
 static int start_daemon(struct daemon *daemon)
 {
 	const char *state_dir = daemon->options->state_dir;
@@ -367,6 +358,8 @@ static int start_daemon(struct daemon *daemon)
 		error = daemon->program->start(daemon, daemon->options, &daemon->state);
 	if (error >= 0)
 		error = start_heartbeats(daemon);
+	if (error >= 0)
+		error = start_readiness(daemon);
 	return error;
 }
 
@@ -376,6 +369,7 @@ static void end_daemon(struct daemon *daemon)
 	(void)sd_notify(0, "STOPPING=1");
 	if (daemon->bus_states)
 		mailbox_close(daemon->bus_states); /* nobody reads it any more */
+	daemon_ready_free(daemon->ready);
 	if (daemon->state && daemon->program->stop)
 		daemon->program->stop(daemon->state);
 	if (daemon->bus)

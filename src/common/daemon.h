@@ -6,7 +6,8 @@
 #include "common/option.h"
 /*
  * The skeleton of every daemon: options, configuration, logging, signals, readiness, watchdog, metrics, shutdown.
- * main.c is a struct daemon_program and a call of daemon_main.
+ * main.c is a struct daemon_program and a call of daemon_main. A daemon serves as soon as start has returned; it is ready, as
+ * systemd sees it, once NATS and PowerDNS have answered (daemon_ready.h).
  *
  * Command line: --config-dir DIR (default /etc/pdns-distribute; reads DIR/common.conf if there, then DIR/<name>.conf
  * if there, each with its .d folder), --check-config, --print-sample, --help, --version.
@@ -50,6 +51,10 @@ struct daemon_program {
 	int (*start)(struct daemon *daemon, const void *configuration, void **ret_state);
 	int (*reload)(void *state, const void *configuration);
 	void (*stop)(void *state);
+	/* What the daemon does now, in one line for systemctl status, in the loop thread; may be NULL. */
+	void (*status)(void *state, char *text, size_t size);
+	/* Where the PowerDNS that it needs answers DNS queries, as "ADDRESS:PORT"; any thread; may be NULL: needs none. */
+	const char *(*dns_server)(const void *configuration);
 	/* Adds members to the JSON of the heartbeat (json_t *), in the loop thread; may be NULL. */
 	void (*heartbeat)(void *state, void *json_object);
 };
@@ -60,10 +65,6 @@ int daemon_main(const struct daemon_program *program, int argc, char **argv);
 sd_event *daemon_loop(struct daemon *daemon);
 struct bus *daemon_bus(struct daemon *daemon);     /* connected or connecting; lives until after stop */
 const char *daemon_id(struct daemon *daemon);
-
-/* Says "ready" to systemd once, and sets the status line. Loop thread. */
-void daemon_ready(struct daemon *daemon);
-void daemon_status(struct daemon *daemon, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Sends a heartbeat now, in addition to the regular ones (after a set digest changed). Coalesced to one per 200 ms. Loop thread. */
 void daemon_heartbeat_soon(struct daemon *daemon);

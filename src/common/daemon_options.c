@@ -53,7 +53,7 @@ const struct option daemon_option_table[] = {
 	  .default_text = "1s", .offset = FIELD(nats.timeout), .help = "longest wait for an answer of NATS" },
 	{ .name = "pdns-api-url", .type = OPTION_STRING, .default_text = "http://127.0.0.1:8081", .flags = OPTION_REQUIRED,
 	  .offset = FIELD(pdns_api_url), .help = "the local PowerDNS's HTTP API" },
-	{ .name = "pdns-api-key-file", .type = OPTION_SECRET, .offset = FIELD(pdns_api_key),
+	{ .name = "pdns-api-key-file", .type = OPTION_SECRET, .flags = OPTION_REQUIRED, .offset = FIELD(pdns_api_key),
 	  .help = "api-key of the local PowerDNS" },
 	{ .name = "pdns-api-timeout", .type = OPTION_DURATION, .minimum = 50 * MILLISECOND, .maximum = 600 * SECOND,
 	  .default_text = "5s", .offset = FIELD(pdns_api_timeout), .help = "longest wait for an answer of PowerDNS" },
@@ -103,6 +103,29 @@ static int default_state_dir(const char *program, option_set set, struct daemon_
 	return option_set_text(option_find(set, "state-dir"), options, path, ret_reason);
 }
 
+/* A file that is read later, by the library that talks to NATS. */
+static int check_file(const char *name, const char *file, char **ret_reason)
+{
+	CLEANUP(free) char *why = NULL;
+	if (!file || access(file, R_OK) == 0)
+		return 0;
+	if (asprintf(&why, "cannot read %s: %s", file, strerrordesc_np(errno)) < 0)
+		return -ENOMEM;
+	return refuse(name, why, ret_reason);
+}
+
+static int check_nats_files(const struct bus_options *nats, char **ret_reason)
+{
+	int error = check_file("nats-credentials-file", nats->credentials_file, ret_reason);
+	if (error == 0)
+		error = check_file("nats-tls-ca", nats->tls_ca, ret_reason);
+	if (error == 0)
+		error = check_file("nats-tls-certificate", nats->tls_certificate, ret_reason);
+	if (error == 0)
+		error = check_file("nats-tls-key", nats->tls_key, ret_reason);
+	return error;
+}
+
 static int check_common(const struct daemon_options *options, char **ret_reason)
 {
 	struct sockaddr_storage address;
@@ -117,7 +140,7 @@ static int check_common(const struct daemon_options *options, char **ret_reason)
 		return refuse("pdns-api-url", "must begin with http:// or https://", ret_reason);
 	if (options->nats.tls_key && !options->nats.tls_certificate)
 		return refuse("nats-tls-key", "needs nats-tls-certificate", ret_reason);
-	return 0;
+	return check_nats_files(&options->nats, ret_reason);
 }
 
 static int read_file(option_set set, void *configuration, const char *dir, const char *name, char **ret_reason)
@@ -131,17 +154,55 @@ static int read_file(option_set set, void *configuration, const char *dir, const
 	return error == -ENOENT ? 0 : error;
 }
 
-/* Names the file in which a missing option is looked for first. */
+/* The file in which this option stands, with the line if it does; that of its own table if it stands nowhere. */
+static int find_place(const char *dir, const char *service, option_set set, const char *name, char **ret)
+{
+	const struct option *const common[] = { set[0], NULL };
+	const bool shared = option_find(common, name);
+	CLEANUP(free) char *own_file = NULL, *common_file = NULL;
+	if (asprintf(&own_file, "%s/%s.conf", dir, service) < 0 || asprintf(&common_file, "%s/common.conf", dir) < 0)
+		return -ENOMEM;
+	if (option_find_line(own_file, name, ret) == 0 || (shared && option_find_line(common_file, name, ret) == 0))
+		return 0;
+	*ret = shared ? TAKE(common_file) : TAKE(own_file);
+	return 0;
+}
+
+void daemon_options_locate(const char *dir, const char *service, option_set set, char **reason)
+{
+	CLEANUP(free) char *name = NULL, *place = NULL;
+	char *text;
+	if (!*reason || !(name = strndup(*reason, strspn(*reason, "abcdefghijklmnopqrstuvwxyz0123456789-"))))
+		return;
+	if (!option_find(set, name) || find_place(dir, service, set, name, &place) < 0)
+		return;
+	if (asprintf(&text, "%s: %s", place, *reason) < 0)
+		return;
+	free(*reason);
+	*reason = text;
+}
+
+/* What is missing in all files, in one line. */
 static int check_required(const char *dir, const char *service, option_set set, const void *configuration, char **ret_reason)
 {
-	CLEANUP(free) char *reason = NULL;
-	char *text;
-	int error = option_check(set, configuration, &reason);
-	if (error == 0 || !reason)
-		return error;
-	if (asprintf(&text, "%s/%s.conf: %s", dir, service, reason) < 0)
-		return -ENOMEM;
-	*ret_reason = text;
+	CLEANUP(free) char *all = NULL;
+	int error = 0;
+	for (; *set; set++) {
+		const struct option *const table[] = { *set, NULL };
+		CLEANUP(free) char *reason = NULL;
+		char *text;
+		int result = option_check(table, configuration, &reason);
+		if (result == 0)
+			continue;
+		error = result;
+		daemon_options_locate(dir, service, set, &reason);
+		if (asprintf(&text, "%s%s%s", all ? all : "", all ? "; " : "", reason ? reason : "") < 0)
+			return -ENOMEM;
+		free(all);
+		all = text;
+	}
+	if (error < 0)
+		*ret_reason = TAKE(all);
 	return error;
 }
 
@@ -163,8 +224,11 @@ int daemon_options_load(const char *dir, const char *program, const char *servic
 		error = default_state_dir(program, set, configuration, ret_reason);
 	if (error == 0)
 		error = check_required(dir, service, set, configuration, ret_reason);
-	if (error == 0)
+	if (error == 0) {
 		error = check_common(configuration, ret_reason);
+		if (error < 0)
+			daemon_options_locate(dir, service, set, ret_reason);
+	}
 	if (error < 0)
 		option_free(set, configuration);
 	return error;

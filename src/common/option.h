@@ -62,6 +62,9 @@ int option_set_text(const struct option *option, void *configuration, const char
  */
 int option_read_file(option_set set, option_set others, void *configuration, const char *file, char **ret_reason);
 
+/* Where an option was set, in a file or its folder as above: "FILE:LINE", malloc'ed. -ENOENT: nowhere. */
+int option_find_line(const char *file, const char *name, char **ret_place);
+
 /* Checks that all required ones are set. */
 int option_check(option_set set, const void *configuration, char **ret_reason);
 

@@ -13,6 +13,9 @@ struct reader {
 	void *configuration;
 	const char *file;
 	unsigned line;
+	/* Or nothing is read, but the last line that sets this one is looked for. */
+	const char *sought;
+	char *place;
 };
 
 static int refuse_line(const struct reader *reader, const char *name, const char *why, char **ret_reason)
@@ -45,7 +48,19 @@ static void cut_comment(char *line)
 	}
 }
 
-static int read_line(const struct reader *reader, char *line, char **ret_reason)
+static int note_place(struct reader *reader, const char *name)
+{
+	char *place;
+	if (strcmp(name, reader->sought) != 0)
+		return 0;
+	if (asprintf(&place, "%s:%u", reader->file, reader->line) < 0)
+		return -ENOMEM;
+	free(reader->place);
+	reader->place = place;
+	return 0;
+}
+
+static int read_line(struct reader *reader, char *line, char **ret_reason)
 {
 	cut_comment(line);
 	line = trim(line);
@@ -57,6 +72,8 @@ static int read_line(const struct reader *reader, char *line, char **ret_reason)
 	*value++ = '\0';
 	const char *name = trim(line);
 	value = trim(value);
+	if (reader->sought)
+		return note_place(reader, name);
 
 	const struct option *option = option_find(reader->set, name);
 	if (!option && option_find(reader->others, name))
@@ -136,13 +153,29 @@ static int read_folder(struct reader *reader, const char *file, char **ret_reaso
 	return error;
 }
 
+/* The folder counts without the file, too. */
+static int read_both(struct reader *reader, const char *file, char **ret_reason)
+{
+	int error = read_one(reader, file, ret_reason);
+	if (error < 0 && error != -ENOENT)
+		return error;
+	int folder_error = read_folder(reader, file, ret_reason);
+	return folder_error < 0 && folder_error != -ENOENT ? folder_error : error;
+}
+
 int option_read_file(option_set set, option_set others, void *configuration, const char *file, char **ret_reason)
 {
 	struct reader reader = { .set = set, .others = others, .configuration = configuration };
-	int error = read_one(&reader, file, ret_reason);
-	if (error < 0 && error != -ENOENT)
-		return error;
-	/* The folder counts without the file, too. */
-	int folder_error = read_folder(&reader, file, ret_reason);
-	return folder_error < 0 && folder_error != -ENOENT ? folder_error : error;
+	return read_both(&reader, file, ret_reason);
+}
+
+int option_find_line(const char *file, const char *name, char **ret_place)
+{
+	CLEANUP(free) char *reason = NULL;
+	struct reader reader = { .sought = name };
+	int error = read_both(&reader, file, &reason);
+	if (!reader.place)
+		return error < 0 ? error : -ENOENT;
+	*ret_place = reader.place;
+	return 0;
 }

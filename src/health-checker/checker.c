@@ -16,7 +16,6 @@
 
 #define WORKERS 3
 #define TIMER_ACCURACY_US 10000
-#define READY_AT_LATEST_US 10000000 /* systemd waits for us, and other units may wait for systemd */
 
 int checker_set_timer(struct checker *checker, sd_event_source **source, uint64_t delay_us, sd_event_time_handler_t handler, void *userdata)
 {
@@ -50,31 +49,6 @@ int checker_reload(void *state, const void *configuration)
 	return trusted_keys_reload(checker->trusted, options->trusted_keys);
 }
 
-static void say_status(struct checker *checker)
-{
-	struct index_counts counts;
-	char error[256] = "";
-
-	index_counts(checker->index, &counts);
-	uint64_t summary = bus_connected(checker->bus) | (uint64_t)checker->caught_up << 1 |
-	                   (uint64_t)leader_leads(checker->leader) << 2 | counts.present << 3;
-	if (summary == checker->status_said && checker->ready)
-		return;
-	checker->status_said = summary;
-	if (!bus_connected(checker->bus)) {
-		bus_last_error(checker->bus, error, sizeof(error));
-		daemon_status(checker->daemon, "waiting for NATS: %s", error);
-	} else if (!checker->caught_up) {
-		daemon_status(checker->daemon, "reading the zone store");
-	} else {
-		daemon_status(checker->daemon, "%s, %" PRIu64 " zones", leader_leads(checker->leader) ? "leads" : "follows", counts.present);
-	}
-	if (!checker->ready && (bus_connected(checker->bus) || clock_monotonic_us() - checker->started_us > READY_AT_LATEST_US)) {
-		checker->ready = true;
-		daemon_ready(checker->daemon);
-	}
-}
-
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct checker *checker = userdata;
@@ -83,7 +57,6 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	(void)checker_set_timer(checker, &checker->tick, WATCH_TICK_US, on_tick, checker);
 	watch_tick(checker);
-	say_status(checker);
 	return 0;
 }
 
@@ -147,7 +120,6 @@ int checker_start(struct daemon *daemon, const void *configuration, void **ret_s
 	checker->id = daemon_id(daemon);
 	checker->bus = daemon_bus(daemon);
 	checker->loop = daemon_loop(daemon);
-	checker->started_us = clock_monotonic_us();
 	result = start_parts(checker);
 	if (result < 0) {
 		LOG(LOG_ERR, "cannot start: %s", error_text(result));
@@ -185,6 +157,16 @@ void checker_stop(void *state)
 	index_free(checker->index);
 	trusted_keys_free(checker->trusted);
 	free(checker);
+}
+
+void checker_status(void *state, char *text, size_t size)
+{
+	const struct checker *checker = state;
+	struct index_counts counts;
+
+	index_counts(checker->index, &counts);
+	snprintf(text, size, "%s%s, %" PRIu64 " zones", leader_leads(checker->leader) ? "leads" : "follows",
+	         checker->caught_up ? "" : ", reads the zone store", counts.present);
 }
 
 void checker_heartbeat(void *state, void *json_object)

@@ -51,11 +51,9 @@ struct checker {
 	struct answer *answer;
 	struct recheck *recheck;
 	sd_event_source *tick;
-	uint64_t started_us;          /* monotonic */
 	uint64_t set_changed_us;      /* when a head last changed the store's set */
 	uint64_t compared_us;         /* last round of the periodic check */
-	uint64_t status_said;         /* what the status line is made of */
-	bool ready, stopping;
+	bool stopping;
 	bool caught_up;               /* the index is complete */
 };
 
@@ -63,6 +61,7 @@ int checker_check(const void *configuration, char **ret_reason);
 int checker_start(struct daemon *daemon, const void *configuration, void **ret_state);
 int checker_reload(void *state, const void *configuration);
 void checker_stop(void *state);
+void checker_status(void *state, char *text, size_t size);
 void checker_heartbeat(void *state, void *json_object);
 
 /* A one-shot or repeated timer in microseconds from now; *source is made at the first call. */

@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 		.start = checker_start,
 		.reload = checker_reload,
 		.stop = checker_stop,
+		.status = checker_status,
 		.heartbeat = checker_heartbeat,
 	};
 	return daemon_main(&program, argc, argv);

@@ -18,6 +18,8 @@ int main(int argc, char **argv)
 		.start = syncer_start,
 		.reload = syncer_reload,
 		.stop = syncer_stop,
+		.status = syncer_status,
+		.dns_server = syncer_dns_server,
 		.heartbeat = syncer_heartbeat,
 	};
 	return daemon_main(&program, argc, argv);

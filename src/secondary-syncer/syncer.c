@@ -52,7 +52,7 @@ struct syncer {
 	enum powerdns_state powerdns;
 	bool checking;          /* a local check runs */
 	_Atomic bool stopping;
-	int pull_error;         /* pulling thread only: what was logged last */
+	_Atomic int pull_error; /* as logged last, by the pulling thread */
 };
 
 /* What foreign threads put into the loop. */
@@ -191,10 +191,8 @@ static void note_powerdns(struct syncer *syncer, enum powerdns_state now, const 
 	if (now == POWERDNS_DOWN) {
 		LOG(LOG_ERR, "the local PowerDNS does not answer: %s; zones wait until it does; check pdns-api-url (%s) and pdns-api-key-file",
 		    why, syncer->options->daemon.pdns_api_url);
-		daemon_status(syncer->daemon, "waiting for the local PowerDNS");
 	} else {
 		LOG(LOG_NOTICE, "the local PowerDNS answers");
-		daemon_status(syncer->daemon, "following the zone store");
 	}
 	if (back && zone_schedule_kick(syncer->schedule) < 0)
 		LOG(LOG_ERR, "cannot set a timer");
@@ -556,7 +554,6 @@ int syncer_start(struct daemon *daemon, const void *configuration, void **ret_st
 		return r;
 	}
 	set_gauges(syncer);
-	daemon_ready(daemon);
 	*ret_state = syncer;
 	return 0;
 }
@@ -594,6 +591,22 @@ void syncer_stop(void *state)
 	applied_book_close(syncer->book);
 	trusted_keys_free(syncer->trusted);
 	free(syncer);
+}
+
+void syncer_status(void *state, char *text, size_t size)
+{
+	struct syncer *syncer = state;
+	uint64_t zones, failing;
+	int error = syncer->pull_error;
+	applied_book_counts(syncer->book, &zones, &failing);
+	snprintf(text, size, "%llu zones, %llu failing, %zu in work%s", (unsigned long long)zones, (unsigned long long)failing,
+	         zone_schedule_waiting(syncer->schedule),
+	         error == ERROR_NO_STREAM ? "; not enrolled, or no zone store yet" : error == ERROR_DENIED ? "; NATS denies the zone store" : "");
+}
+
+const char *syncer_dns_server(const void *configuration)
+{
+	return ((const struct syncer_options *)configuration)->secondary_dns;
 }
 
 void syncer_heartbeat(void *state, void *json_object)

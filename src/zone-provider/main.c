@@ -17,6 +17,8 @@ int main(int argc, char **argv)
 		.check = provider_check,
 		.start = provider_start,
 		.stop = provider_stop,
+		.status = provider_status,
+		.dns_server = provider_dns_server,
 		.heartbeat = provider_heartbeat,
 	};
 	return daemon_main(&program, argc, argv);

@@ -340,7 +340,6 @@ int provider_start(struct daemon *daemon, const void *configuration, void **ret_
 		return r;
 	}
 	LOG(LOG_NOTICE, "signing with key %s", signing_key_id(provider->key));
-	daemon_ready(daemon);
 	*ret_state = provider;
 	return 0;
 }
@@ -362,6 +361,17 @@ void provider_stop(void *state)
 	trusted_keys_free(provider->trusted);
 	tsig_key_free(provider->tsig);
 	free(provider);
+}
+
+void provider_status(void *state, char *text, size_t size)
+{
+	const struct provider *provider = state;
+	snprintf(text, size, "%zu zones in work", zone_schedule_waiting(provider->schedule));
+}
+
+const char *provider_dns_server(const void *configuration)
+{
+	return ((const struct provider_options *)configuration)->primary_dns;
 }
 
 void provider_heartbeat(void *state, void *json_object)

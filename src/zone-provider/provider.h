@@ -9,4 +9,6 @@ struct provider;
 int provider_check(const void *configuration, char **ret_reason);
 int provider_start(struct daemon *daemon, const void *configuration, void **ret_state);
 void provider_stop(void *state);
+void provider_status(void *state, char *text, size_t size);
+const char *provider_dns_server(const void *configuration);
 void provider_heartbeat(void *state, void *json_object);

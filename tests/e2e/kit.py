@@ -181,6 +181,11 @@ class TestLab(Lab):
             return True
         wait_until(right, timeout, lambda: f"{name} {kind} to be {want}; it is {last}")
 
+    def wait_status(self, name, pattern, timeout=20):
+        """Until the line that systemctl status would show matches."""
+        wait_until(lambda: re.search(pattern, self.status_line(name)), timeout * SLOWNESS,
+                   lambda: f"{pattern} in the status of {name}, which is {self.status_line(name)!r}")
+
     def wait_log(self, name, pattern, timeout=LIMIT, start=0):
         """Until a log has a line that matches, after so many characters of it."""
         return wait_until(lambda: re.search(pattern, self.log_file(name).read_text(errors="replace")[start:]), timeout,

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 #include "common/cleanup.h"
 #include "common/daemon_options.h"
@@ -38,15 +39,30 @@ static void write_file(const char *name, const char *text)
 	(void)remove(path);
 	if (!text)
 		return;
+	umask(077); /* secrets that others may read are refused */
 	FILE *file = fopen(path, "w");
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);
 	assert_int_equal(fclose(file), 0);
 }
 
+/* Of what must be set, everything but the API key has a default. */
+static void write_common(const char *text)
+{
+	char all[512];
+	snprintf(all, sizeof(all), "%s\npdns-api-key-file = %s/key\n", text ? text : "", folder);
+	write_file("common.conf", all);
+}
+
+static void make_key(void)
+{
+	write_file("key", "secret\n");
+}
+
 static int remove_folder(void **state)
 {
 	(void)state;
+	write_file("key", NULL);
 	write_file("common.conf", NULL);
 	write_file("sample.conf", NULL);
 	return rmdir(folder);
@@ -61,7 +77,20 @@ static int load(struct sample *sample, char **ret_why)
 static void nothing_configured(void **state)
 {
 	struct sample sample;
+	CLEANUP(free) char *why = NULL;
+	char want[192];
 	(void)state;
+	snprintf(want, sizeof(want), "%s/common.conf: pdns-api-key-file: must be set (api-key of the local PowerDNS)", folder);
+	assert_int_equal(load(&sample, &why), -EINVAL);
+	assert_string_equal(why, want);
+}
+
+static void defaults(void **state)
+{
+	struct sample sample;
+	(void)state;
+	make_key();
+	write_common(NULL);
 	assert_int_equal(load(&sample, NULL), 0);
 	assert_int_equal(subject_check_id(sample.common.id), 0);
 	assert_string_equal(sample.common.prefix, "pdns");
@@ -81,7 +110,8 @@ static void own_file_wins(void **state)
 {
 	struct sample sample;
 	(void)state;
-	write_file("common.conf", "id = ns1\nlog-level = debug\nprefix = one\n");
+	make_key();
+	write_common("id = ns1\nlog-level = debug\nprefix = one");
 	write_file("sample.conf", "workers = 2\nprefix = two\nstate-dir = /x\n");
 	assert_int_equal(load(&sample, NULL), 0);
 	assert_string_equal(sample.common.id, "ns1");
@@ -97,24 +127,56 @@ static void refusals(void **state)
 	static const struct { const char *common, *own, *want; } cases[] = {
 		{ "\nworkers = 2\n", NULL, "/common.conf:2: workers: unknown option" }, /* another daemon would stumble over it */
 		{ NULL, "workers = 10", "/sample.conf:1: workers: must be from 1 to 9" },
-		{ "id = NS1", NULL, "id: must be" },
-		{ "prefix = a.b", NULL, "prefix: must be" },
-		{ "nats-url =", NULL, "/sample.conf: nats-url: must be set" },
-		{ "metrics-listen = 9100", NULL, "metrics-listen: must be" },
-		{ "pdns-api-url = 127.0.0.1:8081", NULL, "pdns-api-url: must begin" },
-		{ "nats-tls-key = /k", NULL, "nats-tls-key: needs" },
+		{ "id = NS1", NULL, "/common.conf:1: id: must be" },
+		{ "prefix = ok", "# twice\nprefix = fine\nprefix = a.b\n", "/sample.conf:3: prefix: must be" },
+		{ "nats-url =", NULL, "/common.conf:1: nats-url: must be set" },
+		{ NULL, "pdns-api-key-file =", "/sample.conf:1: pdns-api-key-file: must be set" },
+		{ "metrics-listen = 9100", NULL, "/common.conf:1: metrics-listen: must be" },
+		{ "pdns-api-url = 127.0.0.1:8081", NULL, "/common.conf:1: pdns-api-url: must begin" },
+		{ "nats-tls-key = /k", NULL, "/common.conf:1: nats-tls-key: needs" },
+		{ NULL, "nats-tls-ca = /nonexistent", "/sample.conf:1: nats-tls-ca: cannot read /nonexistent: No such file" },
+		{ "\nnats-credentials-file = /nonexistent", NULL, "/common.conf:2: nats-credentials-file: cannot read" },
 	};
 	(void)state;
+	make_key();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct sample sample;
 		CLEANUP(free) char *why = NULL;
-		write_file("common.conf", cases[i].common);
+		write_common(cases[i].common);
 		write_file("sample.conf", cases[i].own);
 		assert_int_equal(load(&sample, &why), -EINVAL);
-		const char *text = cases[i].want[0] == '/' ? why + strlen(folder) : why;
-		assert_int_equal(strncmp(text, cases[i].want, strlen(cases[i].want)), 0);
+		assert_string_equal(strndupa(why + strlen(folder), strlen(cases[i].want)), cases[i].want);
 		assert_null(sample.common.prefix);
 	}
+}
+
+/* What a program's own check says of an option, also of one that no file sets, or of no option at all. */
+static void located(void **state)
+{
+	static const struct { const char *reason, *want; } cases[] = {
+		{ "workers: too many", "/sample.conf.d/local.conf:2: workers: too many" },
+		{ "id: taken", "/common.conf:1: id: taken" },
+		{ "nats-user: who?", "/common.conf: nats-user: who?" },
+		{ "nonsense: why", "nonsense: why" },
+		{ "", "" },
+	};
+	char drop_ins[96];
+	(void)state;
+	snprintf(drop_ins, sizeof(drop_ins), "%s/sample.conf.d", folder);
+	assert_int_equal(mkdir(drop_ins, 0700), 0);
+	write_file("common.conf", "id = ns1\n");
+	write_file("sample.conf", "workers = 3\n");
+	write_file("sample.conf.d/local.conf", "\nworkers = 4\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP(free) char *reason = strdup(cases[i].reason);
+		daemon_options_locate(folder, "sample", set, &reason);
+		assert_string_equal(cases[i].want[0] == '/' ? reason + strlen(folder) : reason, cases[i].want);
+	}
+	char *none = NULL;
+	daemon_options_locate(folder, "sample", set, &none);
+	assert_null(none);
+	write_file("sample.conf.d/local.conf", NULL);
+	assert_int_equal(rmdir(drop_ins), 0);
 }
 
 static void no_folder(void **state)
@@ -130,8 +192,10 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_configured, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(defaults, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(own_file_wins, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(refusals, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(located, make_folder, remove_folder),
 		cmocka_unit_test(no_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
