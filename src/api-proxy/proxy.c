@@ -63,7 +63,8 @@ int proxy_check(const void *configuration, char **ret_reason)
 	}
 	struct certificate *certificate = NULL; /* one of our own is not made just for a look */
 	CLEANUP(free) char *reason = NULL;
-	int result = options->tls_certificate ? find_certificate(options, &certificate, &reason) : 0;
+	bool looked_at = options->tls_certificate && *options->tls_key;
+	int result = looked_at ? find_certificate(options, &certificate, &reason) : 0;
 	certificate_free(certificate);
 	if (result < 0 && asprintf(ret_reason, "tls-certificate: %s", reason ? reason : error_text(result)) < 0)
 		*ret_reason = NULL;

@@ -410,6 +410,8 @@ int daemon_main(const struct daemon_program *program, int argc, char **argv)
 	prepare_process();
 	if (sodium_init() < 0)
 		return STATUS_FAILED;
+	if (daemon.line.check_only)
+		option_pass_over_credentials();
 	int error = load_configuration(&daemon, &configuration, &reason);
 	if (error < 0) {
 		fprintf(stderr, "%s: %s\n", program->name, reason ? reason : error_text(error));

@@ -41,7 +41,8 @@ struct daemon_program {
 	size_t configuration_size; /* of the struct that starts with struct daemon_options */
 	struct metric *const *metrics;
 	/*
-	 * In order: check (after the configuration was read; may be NULL; ret_reason malloc'ed), start (loop runs soon
+	 * In order: check (after the configuration was read; may be NULL; ret_reason malloc'ed; a secret that is "" was
+	 * not looked at: option_pass_over_credentials), start (loop runs soon
 	 * after; 0 or negative, having logged why), stop (loop has ended). reload (on SIGHUP, in the loop thread) may be
 	 * NULL; it gets the new configuration for the time of the call, of which the options with OPTION_RELOAD count.
 	 * After it returned 0 these have their new values in the configuration that start was given; the other options

@@ -187,8 +187,8 @@ static int check_required(const char *dir, const char *service, option_set set, 
 {
 	CLEANUP(free) char *all = NULL;
 	int error = 0;
-	for (; *set; set++) {
-		const struct option *const table[] = { *set, NULL };
+	for (option_set next = set; *next; next++) {
+		const struct option *const table[] = { *next, NULL };
 		CLEANUP(free) char *reason = NULL;
 		char *text;
 		int result = option_check(table, configuration, &reason);

@@ -62,6 +62,13 @@ int option_set_text(const struct option *option, void *configuration, const char
  */
 int option_read_file(option_set set, option_set others, void *configuration, const char *file, char **ret_reason);
 
+/*
+ * From now on, where systemd has passed no credentials ($CREDENTIALS_DIRECTORY is not set, or closed), a secret that is one is not
+ * looked at, but stored as "", which is no secret: for checks from a shell, and for commands that reload a unit, to which systemd
+ * 252 names the folder but does not open it.
+ */
+void option_pass_over_credentials(void);
+
 /* Where an option was set, in a file or its folder as above: "FILE:LINE", malloc'ed. -ENOENT: nowhere. */
 int option_find_line(const char *file, const char *name, char **ret_place);
 

@@ -52,13 +52,13 @@ int provider_check(const void *configuration, char **ret_reason)
 {
 	const struct provider_options *options = configuration;
 	struct signing_key *key = NULL;
-	if (signing_key_parse(options->signing_key, &key) < 0) {
+	if (*options->signing_key && signing_key_parse(options->signing_key, &key) < 0) {
 		*ret_reason = strdup("signing-key-file: not a private key as pdns-distribute keys generate makes it");
 		return ERROR_MALFORMED;
 	}
 	signing_key_free(key);
 	struct tsig_key *tsig = NULL;
-	if (options->axfr_tsig && tsig_key_new(options->axfr_tsig, &tsig) < 0) {
+	if (options->axfr_tsig && *options->axfr_tsig && tsig_key_new(options->axfr_tsig, &tsig) < 0) {
 		*ret_reason = strdup("axfr-tsig-file: not of the form algorithm:name:base64");
 		return ERROR_MALFORMED;
 	}

@@ -13,11 +13,14 @@
 struct sample {
 	struct daemon_options common;
 	int64_t workers;
+	const char *colour;
 };
 
 static const struct option table[] = {
 	{ .name = "workers", .type = OPTION_INTEGER, .minimum = 1, .maximum = 9, .default_text = "4",
 	  .offset = offsetof(struct sample, workers), .help = "how many" },
+	{ .name = "colour", .type = OPTION_STRING, .default_text = "blue", .flags = OPTION_REQUIRED,
+	  .offset = offsetof(struct sample, colour), .help = "which" },
 	OPTION_END
 };
 static const struct option *const set[] = { daemon_option_table, table, NULL };
@@ -81,6 +84,21 @@ static void nothing_configured(void **state)
 	char want[192];
 	(void)state;
 	snprintf(want, sizeof(want), "%s/common.conf: pdns-api-key-file: must be set (api-key of the local PowerDNS)", folder);
+	assert_int_equal(load(&sample, &why), -EINVAL);
+	assert_string_equal(why, want);
+}
+
+/* All that is missing, each with the file in which it is looked for, in one line. */
+static void missing_in_two_files(void **state)
+{
+	struct sample sample;
+	CLEANUP(free) char *why = NULL;
+	char want[256];
+	(void)state;
+	write_file("common.conf", "");
+	write_file("sample.conf", "colour =\n");
+	snprintf(want, sizeof(want), "%s/common.conf: pdns-api-key-file: must be set (api-key of the local PowerDNS); "
+	         "%s/sample.conf:1: colour: must be set (which)", folder, folder);
 	assert_int_equal(load(&sample, &why), -EINVAL);
 	assert_string_equal(why, want);
 }
@@ -157,6 +175,7 @@ static void located(void **state)
 		{ "workers: too many", "/sample.conf.d/local.conf:2: workers: too many" },
 		{ "id: taken", "/common.conf:1: id: taken" },
 		{ "nats-user: who?", "/common.conf: nats-user: who?" },
+		{ "colour: ugly", "/sample.conf: colour: ugly" },
 		{ "nonsense: why", "nonsense: why" },
 		{ "", "" },
 	};
@@ -192,6 +211,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_configured, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(missing_in_two_files, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(defaults, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(own_file_wins, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(refusals, make_folder, remove_folder),

@@ -232,6 +232,28 @@ static void secrets(void **state)
 	option_free(set, &sample);
 }
 
+/* Runs last: there is no way back. */
+static void credentials_passed_over(void **state)
+{
+	struct sample sample = { .name = NULL };
+	const struct option *option = option_find(set, "secret-file");
+	(void)state;
+	write_file("secret", "hush", 0600);
+	option_pass_over_credentials();
+	assert_int_equal(option_set_text(option, &sample, "credential:secret", NULL), 0);
+	assert_string_equal(sample.secret, "");
+	assert_int_equal(option_set_text(option, &sample, path_of("secret"), NULL), 0);
+	assert_string_equal(sample.secret, "hush");
+	refuse_secret(path_of("nothing"), "No such file");
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
+	refuse_secret("credential:nothing", "No such file");
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", "/nonexistent", 1), 0);
+	assert_int_equal(option_set_text(option, &sample, "credential:secret", NULL), 0);
+	assert_string_equal(sample.secret, "");
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	option_free(set, &sample);
+}
+
 static void prints(void **state)
 {
 	struct sample sample = { .name = NULL };
@@ -310,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(prints, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(sample_reads_back, make_folder, remove_folder),
 		cmocka_unit_test(same_and_swap),
+		cmocka_unit_test_setup_teardown(credentials_passed_over, make_folder, remove_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

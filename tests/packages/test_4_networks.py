@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chapters of docs/install.md that not every installation needs: IPv6 only, TLS for NATS, a cluster of three."""
+
+import json
+import re
+
+from hosts import wait_until
+from installation import ADDRESSES, Guide, assert_follows, assert_running, units
+
+NODES = {"nats1": ADDRESSES["primary"][0], "nats2": "fd4f:7064::12", "nats3": "fd4f:7064::13"}
+
+
+def all_run(hosts):
+    for host in hosts.values():
+        assert_running(host, *units(host))
+
+
+def test_ipv6_only(hosts, primary):
+    """No IPv4 address is left on either host, not even on loopback."""
+    guide = Guide(hosts)
+    for host in hosts.values():
+        host.shell("for link in lo host0; do ip -4 address flush dev $link; done")
+        assert not host.shell("ip -4 -o address").strip()
+    # The zone has the other master, as the chapter says; here it is to be taken over.
+    hosts["ns1"].write("/etc/pdns-distribute/secondary-syncer.conf.d/adopt.conf", "adopt = yes\n")
+    guide.do("ipv6")
+    all_run(hosts)
+    assert_follows(primary, "ipv6")
+
+
+def test_tls_for_nats(hosts, primary):
+    Guide(hosts).do("tls")
+    all_run(hosts)
+    assert_follows(primary, "tls")
+    # It is really TLS, and really looked at.
+    host = hosts["ns1"]
+    host.write("/etc/pdns-distribute/common.conf.d/zz.conf", f"nats-tls-ca = /etc/ssl/openssl.cnf\n")
+    host.run("systemctl", "restart", "--no-block", "pdns-secondary-syncer")
+    wait_until(lambda: "waiting for NATS" in host.property("pdns-secondary-syncer", "StatusText") or
+               "NATS" in host.journal("-u", "pdns-secondary-syncer", "-n", "3", "-p", "err"), 30, "another CA to be refused")
+    host.write("/etc/pdns-distribute/common.conf.d/zz.conf", f"nats-tls-ca =\nnats-url = nats://[{ADDRESSES['primary'][0]}]:4222\n")
+    host.run("systemctl", "restart", "--no-block", "pdns-secondary-syncer")
+    wait_until(lambda: re.search("waiting for NATS .*TLS|waiting for NATS .*[Ss]ecure", host.property("pdns-secondary-syncer", "StatusText")), 30,
+               lambda: host.property("pdns-secondary-syncer", "StatusText"))
+    host.run("rm", "/etc/pdns-distribute/common.conf.d/zz.conf")
+    host.run("systemctl", "restart", "pdns-secondary-syncer")
+    all_run(hosts)
+
+
+def node_configuration(alone, name, block):
+    """What section 3 has written, for one node of three that share a host here, each with an address of its own."""
+    address = NODES[name]
+    text = alone.replace("server_name: primary", f"server_name: {name}").replace('"[::]:4222"', f'"[{address}]:4222"')
+    text = re.sub(r"(?m)^tls .*\n", "", text).replace("/var/lib/nats", f"/var/lib/nats/{name}")
+    return text + block.replace('"[::]:6222"', f'"[{address}]:6222"') + f'http: "[{address}]:8222"\n'
+
+
+def streams(primary, node):
+    """{name: number of its copies} of the streams, as a node says."""
+    text = primary.shell(f"curl -sS -g 'http://[{NODES[node]}]:8222/jsz?accounts=true&streams=true&config=true'", check=False)
+    try:
+        accounts = json.loads(text).get("account_details", [])
+    except ValueError:
+        return {}
+    return {stream["name"]: stream["config"]["num_replicas"] for account in accounts for stream in account.get("stream_detail", [])}
+
+
+def test_cluster(hosts, primary):
+    """From one node to three; changes flow while any one of them is down."""
+    guide = Guide(hosts)
+    alone = (primary.root / "etc/nats-server.conf").read_text()
+    block = dict(guide.chapter("cluster"))["text"]
+    for host in hosts.values():
+        host.shell("".join(f"echo '{address} {name}' >>/etc/hosts\n" for name, address in NODES.items()) +
+                   "rm -f /etc/pdns-distribute/common.conf.d/tls.conf /etc/pdns-distribute/common.conf.d/loopback.conf\n"
+                   "echo 'pdns-api-url = http://[::1]:8081' >/etc/pdns-distribute/common.conf.d/loopback.conf")
+    primary.run("systemctl", "stop", "nats-server")
+    for name, address in NODES.items():
+        primary.write(f"/etc/{name}.conf", node_configuration(alone, name, block))
+        primary.shell(f"chown root:nats /etc/{name}.conf; chmod 640 /etc/{name}.conf\n"
+                      f"ip address replace {address}/64 dev host0\n"
+                      f"systemd-run -q --unit={name} -p User=nats -p StateDirectory=nats /usr/sbin/nats-server -c /etc/{name}.conf")
+    for where, script in guide.chapter("cluster"):
+        if where in hosts:
+            hosts[where].shell(script)
+    all_run(hosts)
+    assert_follows(primary, "cluster", 60)
+    wait_until(lambda: set(streams(primary, "nats1").values()) == {3} and len(streams(primary, "nats1")) >= 4, 30,
+               lambda: f"four streams with three copies each: {streams(primary, 'nats1')}")
+    for name in NODES:
+        primary.run("systemctl", "stop", name)
+        assert_follows(primary, f"without-{name}", 60)
+        primary.shell(f"systemd-run -q --unit={name} -p User=nats -p StateDirectory=nats /usr/sbin/nats-server -c /etc/{name}.conf")
+        wait_until(lambda: len(streams(primary, name)) >= 4, 60, f"{name} to be back")
+    primary.run("systemctl", "disable", "-q", "nats-server")
