@@ -89,6 +89,7 @@ int pdns_api_new(const char *url, const char *key, int64_t timeout_us, struct pd
 	curl_easy_setopt(api->curl, CURLOPT_HTTPHEADER, api->headers);
 	curl_easy_setopt(api->curl, CURLOPT_TIMEOUT_MS, milliseconds);
 	curl_easy_setopt(api->curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds < 2000 ? milliseconds : 2000L);
+	curl_easy_setopt(api->curl, CURLOPT_USERAGENT, "pdns-distribute/" PROJECT_VERSION);
 	curl_easy_setopt(api->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(api->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(api->curl, CURLOPT_TCP_NODELAY, 1L);

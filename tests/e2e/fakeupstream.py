@@ -23,6 +23,10 @@ class Seen:
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+# What the proxy itself asks, to know whether PowerDNS is there: that is not passed on, and not recorded.
+OWN = "pdns-distribute/"
+IDENTITY = b'{"type": "Server", "daemon_type": "authoritative", "version": "4.7.3"}'
+HERE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(IDENTITY), IDENTITY)
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -78,6 +82,9 @@ class FakeUpstream:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError, EOFError), connection, connection.makefile("rb", 1 << 18) as stream:
             while seen := self._read(stream, number):
+                if any(agent.startswith(OWN) for agent in seen.all("user-agent")):
+                    connection.sendall(HERE)
+                    continue
                 with self.lock:
                     self.seen.append(seen)
                 pieces = self.answer(seen)

@@ -75,6 +75,7 @@ class Host:
         self.root.mkdir()
         run("tar", "-C", self.root, "-xf", base_image())
         self.write("/etc/hostname", name + "\n")
+        self.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n")  # as the installer does
         self.write("/etc/machine-id", "")
         self.write("/etc/apt/apt.conf.d/90test", 'APT::Keep-Downloaded-Packages "true";\nAPT::Install-Recommends "false";\n')
         network = "[Match]\nName=host0\n[Network]\nIPv6AcceptRA=no\n" + "".join(f"Address={address}\n" for address in addresses)

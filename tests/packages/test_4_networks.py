@@ -4,8 +4,8 @@
 import json
 import re
 
-from hosts import wait_until
-from installation import ADDRESSES, Guide, assert_follows, assert_running, units
+from hosts import run, wait_until
+from installation import ADDRESSES, KEYS, SYNCER, Guide, assert_follows, assert_running, units
 
 NODES = {"nats1": ADDRESSES["primary"][0], "nats2": "fd4f:7064::12", "nats3": "fd4f:7064::13"}
 
@@ -32,18 +32,17 @@ def test_tls_for_nats(hosts, primary):
     Guide(hosts).do("tls")
     all_run(hosts)
     assert_follows(primary, "tls")
-    # It is really TLS, and really looked at.
-    host = hosts["ns1"]
-    host.write("/etc/pdns-distribute/common.conf.d/zz.conf", f"nats-tls-ca = /etc/ssl/openssl.cnf\n")
-    host.run("systemctl", "restart", "--no-block", "pdns-secondary-syncer")
-    wait_until(lambda: "waiting for NATS" in host.property("pdns-secondary-syncer", "StatusText") or
-               "NATS" in host.journal("-u", "pdns-secondary-syncer", "-n", "3", "-p", "err"), 30, "another CA to be refused")
-    host.write("/etc/pdns-distribute/common.conf.d/zz.conf", f"nats-tls-ca =\nnats-url = nats://[{ADDRESSES['primary'][0]}]:4222\n")
-    host.run("systemctl", "restart", "--no-block", "pdns-secondary-syncer")
-    wait_until(lambda: re.search("waiting for NATS .*TLS|waiting for NATS .*[Ss]ecure", host.property("pdns-secondary-syncer", "StatusText")), 30,
-               lambda: host.property("pdns-secondary-syncer", "StatusText"))
-    host.run("rm", "/etc/pdns-distribute/common.conf.d/zz.conf")
-    host.run("systemctl", "restart", "pdns-secondary-syncer")
+    # The certificate is really looked at.
+    host, folder = hosts["ns1"], hosts["ns1"].root / "etc/pdns-distribute/keys"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=another CA",
+        "-keyout", "/dev/null", "-out", folder / "other.pem")
+    host.shell(f"chmod 644 {KEYS}/other.pem")
+    host.write("/etc/pdns-distribute/common.conf.d/zz.conf", f"nats-tls-ca = {KEYS}/other.pem\n")
+    host.run("systemctl", "restart", "--no-block", SYNCER)
+    wait_until(lambda: re.search(r"waiting for NATS \(SSL Error: .*unable to get local issuer certificate", host.property(SYNCER, "StatusText")), 30,
+               lambda: f"another CA to be refused: {host.property(SYNCER, 'StatusText')}")
+    host.shell(f"rm /etc/pdns-distribute/common.conf.d/zz.conf {KEYS}/other.pem")
+    host.run("systemctl", "restart", SYNCER)
     all_run(hosts)
 
 
