@@ -54,6 +54,11 @@ def node_configuration(alone, name, block):
     return text + block.replace('"[::]:6222"', f'"[{address}]:6222"') + f'http: "[{address}]:8222"\n'
 
 
+def start_node(primary, name):
+    primary.run("systemd-run", "-q", f"--unit={name}", "-p", "User=nats", "-p", "StateDirectory=nats", "-p", "Restart=always",
+                "/usr/sbin/nats-server", "-c", f"/etc/{name}.conf")
+
+
 def streams(primary, node):
     """{name: number of its copies} of the streams, as a node says."""
     text = primary.shell(f"curl -sS -g 'http://[{NODES[node]}]:8222/jsz?accounts=true&streams=true&config=true'", check=False)
@@ -76,9 +81,8 @@ def test_cluster(hosts, primary):
     primary.run("systemctl", "stop", "nats-server")
     for name, address in NODES.items():
         primary.write(f"/etc/{name}.conf", node_configuration(alone, name, block))
-        primary.shell(f"chown root:nats /etc/{name}.conf; chmod 640 /etc/{name}.conf\n"
-                      f"ip address replace {address}/64 dev host0\n"
-                      f"systemd-run -q --unit={name} -p User=nats -p StateDirectory=nats /usr/sbin/nats-server -c /etc/{name}.conf")
+        primary.shell(f"chown root:nats /etc/{name}.conf; chmod 640 /etc/{name}.conf; ip address replace {address}/64 dev host0 nodad")
+        start_node(primary, name)
     for where, script in guide.chapter("cluster"):
         if where in hosts:
             hosts[where].shell(script)
@@ -89,6 +93,6 @@ def test_cluster(hosts, primary):
     for name in NODES:
         primary.run("systemctl", "stop", name)
         assert_follows(primary, f"without-{name}", 60)
-        primary.shell(f"systemd-run -q --unit={name} -p User=nats -p StateDirectory=nats /usr/sbin/nats-server -c /etc/{name}.conf")
+        start_node(primary, name)
         wait_until(lambda: len(streams(primary, name)) >= 4, 60, f"{name} to be back")
     primary.run("systemctl", "disable", "-q", "nats-server")
