@@ -204,6 +204,28 @@ int pdns_api_ping(struct pdns_api *api, char *ret_version)
 	return 0;
 }
 
+int pdns_api_backends(struct pdns_api *api, char *ret, size_t size)
+{
+	long status = 0;
+	int r = request_kept(api, "GET", "/config", NULL, &status);
+	if (r < 0)
+		return r;
+	if (status != 200)
+		return ERROR_HTTP;
+	CLEANUP(json) json_t *json = json_loads(api->answer ? api->answer : "", 0, NULL);
+	const json_t *setting;
+	size_t index;
+	json_array_foreach(json, index, setting) {
+		const char *name = json_string_value(json_object_get(setting, "name"));
+		const char *value = json_string_value(json_object_get(setting, "value"));
+		if (!name || !value || strcmp(name, "launch") != 0)
+			continue;
+		snprintf(ret, size, "%s", value);
+		return 0;
+	}
+	return malformed(api, "its configuration names no backends");
+}
+
 bool pdns_zone_is_secondary(const struct pdns_zone *zone)
 {
 	return strcasecmp(zone->kind, "Slave") == 0 || strcasecmp(zone->kind, "Secondary") == 0;

@@ -20,6 +20,9 @@ bool pdns_api_failed_inside(const struct pdns_api *api);
 /* 0 when PowerDNS answers on /servers/localhost as a PowerDNS does; ret_version (32 octets, may be NULL). */
 int pdns_api_ping(struct pdns_api *api, char *ret_version);
 
+/* The value of "launch": the names of the backends, with commas between them; cut at size. */
+int pdns_api_backends(struct pdns_api *api, char *ret, size_t size);
+
 struct pdns_zone {
 	char zone[ZONE_NAME_SIZE];
 	char kind[16];          /* "Native", "Master", "Slave" (also as Primary/Secondary), "Producer", "Consumer" */

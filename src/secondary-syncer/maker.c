@@ -39,6 +39,7 @@ struct maker {
 	size_t new_zones;               /* in the queue, to be made with others */
 	size_t outstanding;             /* made with others and not fetched yet */
 	uint64_t not_before_us;         /* monotonic: no catalog earlier */
+	uint64_t checked_until_us;      /* monotonic: PowerDNS's backend is one for catalogs */
 	char (*catalogs)[ZONE_NAME_SIZE]; /* that are not removed yet */
 	size_t catalog_count;
 };
@@ -77,14 +78,30 @@ bool maker_uses(struct maker *maker, const char *catalog)
 	return uses;
 }
 
+/* 0: PowerDNS's backend bears catalogs; who has the turn. */
+static int check_backend(struct maker *maker, struct pdns_api *api)
+{
+	char backends[256] = "";
+	if (clock_monotonic_us() < maker->checked_until_us)
+		return 0;
+	int r = pdns_api_backends(api, backends, sizeof(backends));
+	if (r == 0 && strstr(backends, "lmdb"))
+		r = ERROR_CONFLICT;
+	if (r == 0)
+		maker->checked_until_us = clock_monotonic_us() + WITHOUT_US;
+	return r;
+}
+
 /* The catalog zone's own part: made, read, left to work. The turn is the caller's, the lock is free. */
-static int make_by_catalog(const struct maker *maker, struct pdns_api *api, const char *catalog, const char *const *zones, size_t count)
+static int make_by_catalog(struct maker *maker, struct pdns_api *api, const char *catalog, const char *const *zones, size_t count)
 {
 	CLEANUP(spool) struct spool *body = NULL;
 	struct zone_body_facts facts;
 	struct book_entry entry = { 0 };
 	struct transfer *transfer = NULL;
-	int r = catalog_write(catalog, zones, count, maker->folder, &facts, &body, &entry);
+	int r = check_backend(maker, api);
+	if (r == 0)
+		r = catalog_write(catalog, zones, count, maker->folder, &facts, &body, &entry);
 	struct transfer_offer offer = { .zone = catalog, .facts = &facts, .body = body, .soa = entry.soa, .soa_size = entry.soa_size };
 	if (r == 0)
 		r = transfers_open(maker->transfers, &offer, &transfer);

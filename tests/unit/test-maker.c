@@ -13,6 +13,7 @@
 #include "secondary-syncer/maker.h"
 
 #define MEMBERS 32
+#define BACKENDS(value) { "GET /api/v1/servers/localhost/config", "200 OK", "[{\"name\":\"a\"},{\"name\":\"launch\",\"value\":\"" value "\"}]" }
 
 static struct transfers *transfers;
 static struct maker *maker;
@@ -70,7 +71,7 @@ static void each_gets_its_turn_when_catalogs_do_not_work(void **state)
 {
 	(void)state;
 	static const struct http_route routes[] = {
-		{ "POST /api/v1/servers/localhost/zones", "422 Unprocessable", "{\"error\":\"no such kind\"}" }, { 0 } };
+		BACKENDS("gsqlite3"), { "POST /api/v1/servers/localhost/zones", "422 Unprocessable", "{\"error\":\"no such kind\"}" }, { 0 } };
 	http_stub_start(&stub, routes);
 	everybody();
 	assert_int_equal(turns, MEMBERS);
@@ -79,7 +80,18 @@ static void each_gets_its_turn_when_catalogs_do_not_work(void **state)
 	everybody();
 	http_stub_stop(&stub);
 	assert_int_equal(turns, 2 * MEMBERS);
-	assert_in_range(stub.count, 2, 3); /* … and no other one soon; it was asked to be removed once at most each time */
+	assert_in_range(stub.count, 3, 4); /* … and no other one soon; it was asked to be removed once at most each time */
+}
+
+static void no_catalog_on_lmdb(void **state)
+{
+	(void)state;
+	static const struct http_route routes[] = { BACKENDS("bind, lmdb"), { "POST ", "201 Created", "" }, { 0 } };
+	http_stub_start(&stub, routes);
+	everybody();
+	http_stub_stop(&stub);
+	assert_int_equal(turns, MEMBERS);
+	assert_null(strstr(stub.last, "POST "));
 }
 
 static void deletion_is_tried_again(void **state)
@@ -108,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_gets_its_turn_when_catalogs_do_not_work, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_catalog_on_lmdb, setup, teardown),
 		cmocka_unit_test_setup_teardown(deletion_is_tried_again, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
