@@ -59,11 +59,15 @@ def start_node(primary, name):
                 "/usr/sbin/nats-server", "-c", f"/etc/{name}.conf")
 
 
+def jsz(primary, node):
+    """What a node says of JetStream."""
+    return primary.shell(f"curl -sS -g 'http://[{NODES[node]}]:8222/jsz?accounts=true&streams=true&config=true'", check=False)
+
+
 def streams(primary, node):
     """{name: number of its copies} of the streams, as a node says."""
-    text = primary.shell(f"curl -sS -g 'http://[{NODES[node]}]:8222/jsz?accounts=true&streams=true&config=true'", check=False)
     try:
-        accounts = json.loads(text).get("account_details", [])
+        accounts = json.loads(jsz(primary, node)).get("account_details", [])
     except ValueError:
         return {}
     return {stream["name"]: stream["config"]["num_replicas"] for account in accounts for stream in account.get("stream_detail", [])}
@@ -83,6 +87,9 @@ def test_cluster(hosts, primary):
         primary.write(f"/etc/{name}.conf", node_configuration(alone, name, block))
         primary.shell(f"chown root:nats /etc/{name}.conf; chmod 640 /etc/{name}.conf; ip address replace {address}/64 dev host0 nodad")
         start_node(primary, name)
+    for name in NODES:
+        wait_until(lambda: '"cluster_size": 3' in jsz(primary, name), 30,
+                   lambda: f"three nodes to find each other: {jsz(primary, name)}\n{primary.journal('-q', '-u', name, '-n', '20')}")
     for where, script in guide.chapter("cluster"):
         if where in hosts:
             hosts[where].shell(script)
