@@ -148,8 +148,8 @@ struct bus_follow_handlers {
 int bus_follow_start(struct bus *bus, const char *stream, const char *filter, const struct bus_follow_handlers *handlers, struct bus_follow **ret);
 void bus_follow_stop(struct bus_follow *follow);
 
-/* Key-value buckets. */
-int bus_kv_ensure(struct bus *bus, const char *bucket, bool *ret_created);
+/* Key-value buckets. replicas: copies in a cluster, when the bucket is made. */
+int bus_kv_ensure(struct bus *bus, const char *bucket, int replicas, bool *ret_created);
 /* ret_value malloc'ed, NUL-terminated. -ENOENT. */
 int bus_kv_get(struct bus *bus, const char *bucket, const char *key, char **ret_value, uint64_t *ret_revision);
 /* expected: BUS_ANY, 0 for create-only, or the revision to replace; ERROR_CONFLICT. */

@@ -22,7 +22,7 @@ static int make_names(const char *bucket, const char *key, struct names *ret)
 	return stream_size < 0 || stream_size >= NAME_SIZE || subject_size < 0 || subject_size >= NAME_SIZE ? -EINVAL : 0;
 }
 
-int bus_kv_ensure(struct bus *bus, const char *bucket, bool *ret_created)
+int bus_kv_ensure(struct bus *bus, const char *bucket, int replicas, bool *ret_created)
 {
 	struct names names;
 	int r = make_names(bucket, ">", &names);
@@ -33,7 +33,7 @@ int bus_kv_ensure(struct bus *bus, const char *bucket, bool *ret_created)
 	CLEANUP(json) json_t *config =
 		json_pack("{s:s, s:[s], s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:b, s:b}", "name", names.stream,
 	                  "subjects", names.subject, "retention", "limits", "storage", "file", "discard", "new",
-	                  "max_msgs_per_subject", 1, "max_msgs", -1, "max_bytes", -1, "num_replicas", 1,
+	                  "max_msgs_per_subject", 1, "max_msgs", -1, "max_bytes", -1, "num_replicas", replicas > 0 ? replicas : 1,
 	                  "allow_direct", 1, "allow_rollup_hdrs", 1, "deny_delete", 1);
 
 	return config ? bus_stream_create(bus, config, names.stream, ret_created) : -ENOMEM;

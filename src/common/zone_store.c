@@ -45,7 +45,7 @@ int zone_store_ensure(struct bus *bus, const char *prefix, int replicas)
 	if (r < 0)
 		return r;
 	subject_stream(prefix, BUCKET_STATE, bucket);
-	r = bus_kv_ensure(bus, bucket, NULL);
+	r = bus_kv_ensure(bus, bucket, replicas, NULL);
 	if (r < 0)
 		return r;
 	subject_stream(prefix, STREAM_EVENTS, events);

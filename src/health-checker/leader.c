@@ -70,7 +70,7 @@ static int look(struct leader *leader, struct lease *lease, const char *bucket)
 	if (result == -ENOENT)
 		return put(leader, lease, 0);
 	if (result == ERROR_NO_STREAM) {
-		result = bus_kv_ensure(leader->checker->bus, bucket, NULL);
+		result = bus_kv_ensure(leader->checker->bus, bucket, (int)leader->checker->options->stream_replicas, NULL);
 		return result < 0 ? result : put(leader, lease, 0);
 	}
 	if (result < 0)

@@ -55,7 +55,7 @@ def node_configuration(alone, name, block):
 
 
 def start_node(primary, name):
-    primary.run("systemd-run", "-q", f"--unit={name}", "-p", "User=nats", "-p", "StateDirectory=nats", "-p", "Restart=always",
+    primary.run("systemd-run", "-q", "--collect", f"--unit={name}", "-p", "User=nats", "-p", "StateDirectory=nats", "-p", "Restart=always",
                 "/usr/sbin/nats-server", "-c", f"/etc/{name}.conf")
 
 

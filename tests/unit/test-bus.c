@@ -515,7 +515,7 @@ static void test_kv(void **state)
 	int count = 0;
 
 	(void)state;
-	assert_int_equal(bus_kv_ensure(bus, "STATE", &created), 0);
+	assert_int_equal(bus_kv_ensure(bus, "STATE", 1, &created), 0);
 	assert_true(created);
 	assert_int_equal(bus_kv_get(bus, "STATE", "member.a", &value, &revision), -ENOENT);
 	assert_int_equal(bus_kv_put(bus, "STATE", "member.a", "1", 0, &revision), 0);
