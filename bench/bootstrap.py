@@ -163,7 +163,7 @@ def measure(bench, backend, count, rounds, autos):
 
 def run(bench):
     plan = [("sqlite", 50, 1, 0)] if bench.quick else \
-        [("sqlite", 2000, 3, 1), ("lmdb", 2000, 3, 0), ("sqlite", 10000, 1, 0), ("lmdb", 10000, 1, 0)]
+        [("sqlite", 2000, 2, 1), ("lmdb", 2000, 2, 0), ("sqlite", 10000, 1, 0), ("lmdb", 10000, 1, 0)]
     cases = [measure(bench, *one) for one in plan]
     aims = [Aim(f"{case.label}: by catalog zones", case.ratio(CATALOGS) and case.ratio(CATALOGS)[0], 1.5, at_least=True) for case in cases]
     aims += [Aim(f"{case.label}: by autosecondary", case.ratio(AUTO)[0], 4, at_least=True) for case in cases if case.ratio(AUTO)]

@@ -17,12 +17,12 @@ BUSY = "busy.example."
 
 def pour(api, requests, progress):
     """
-    All requests, one after the other. Over one connection: PowerDNS's sqlite backend answers 500 to one of two writers. Seconds
-    from the first request to the last answer.
+    All requests, one after the other. Over one connection: PowerDNS's sqlite backend answers 500 to one of two writers, and now
+    and then while a transfer reads; then the request is repeated. Seconds from the first request to the last answer.
     """
     begin = time.monotonic()
     for done, request in enumerate(requests):
-        api.call(*request)
+        api.insist(*request)
         progress(done)
     return time.monotonic() - begin
 

@@ -46,7 +46,7 @@ def requests():
 
 
 def run(bench):
-    seconds, rounds = (1, 1) if bench.quick else (4, 5)
+    seconds, rounds = (1, 1) if bench.quick else (3, 5)
     cases, aims = [], []
     bench.say("starting a lab")
     with bench.lab(secondaries=0, backend="sqlite") as lab, tempfile.TemporaryDirectory(dir=bench.folder) as folder:

@@ -19,7 +19,7 @@ struct http_stub {
 	char url[64];
 	const struct http_route *routes; /* ends with a NULL request */
 	char last[512];                  /* the last request line */
-	unsigned count;
+	_Atomic unsigned count;
 	pthread_t thread;
 };
 

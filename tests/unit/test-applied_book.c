@@ -6,6 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "secondary-syncer/applied_book.h"
@@ -115,11 +120,50 @@ static void walk_begins_after_a_zone(void **state)
 	applied_book_close(book);
 }
 
+/* One of many writers: zones of its own, and one that all write. */
+static struct applied_book *shared;
+static void *writer(void *number)
+{
+	char zone[64];
+	for (uint64_t i = 1; i <= 20; i++) {
+		struct book_entry entry = entry_of(i, ZONE_STATE_PRESENT);
+		snprintf(zone, sizeof(zone), "zone-%llu.writer-%d.", (unsigned long long)i % 7, *(int *)number);
+		assert_int_equal(applied_book_put(shared, zone, &entry), 0);
+		assert_int_equal(applied_book_put(shared, "shared.", &entry), 0);
+	}
+	return NULL;
+}
+
+static void many_writers_leave_a_true_digest(void **state)
+{
+	(void)state;
+	char before[SET_DIGEST_HEX_SIZE], after[SET_DIGEST_HEX_SIZE];
+	pthread_t threads[16];
+	int numbers[ARRAY_SIZE(threads)];
+	uint64_t zones, failing;
+	shared = book_open();
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+		numbers[i] = (int)i;
+		assert_int_equal(pthread_create(&threads[i], NULL, writer, &numbers[i]), 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	applied_book_root_hex(shared, before);
+	applied_book_counts(shared, &zones, &failing);
+	assert_int_equal(zones, ARRAY_SIZE(threads) * 7 + 1);
+	applied_book_close(shared);
+	shared = book_open();
+	applied_book_root_hex(shared, after);
+	assert_string_equal(before, after);
+	applied_book_close(shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(entries_survive_and_digest_is_rebuilt, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_present_zones_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_writers_leave_a_true_digest, setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_begins_after_a_zone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
