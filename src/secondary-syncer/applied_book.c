@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "common/cleanup.h"
 #include "common/durable.h"
@@ -14,7 +13,6 @@
 
 #define MAP_SIZE ((size_t)8 << 30) /* a ceiling, not an allocation: about 2,000,000 zones */
 #define FORMAT 1u
-#define BATCH_MAX 64
 
 /* A value as it lies in the map: this, then soa_size octets. Native byte order: the file never leaves the host. */
 struct stored_entry {
@@ -29,26 +27,9 @@ struct stored_entry {
 	uint32_t soa_size;
 };
 
-/* An entry on its way to disk. */
-struct put {
-	const char *zone;
-	const struct book_entry *entry;
-	uint8_t key[ZONE_WIRE_SIZE];
-	uint8_t value[sizeof(struct stored_entry) + BOOK_SOA_SIZE];
-	struct durable_change change;
-	struct book_entry before;
-	bool had; /* there is one before */
-	bool done;
-	int result;
-	struct put *next, *prev;
-};
-
 struct applied_book {
 	struct durable *map;
-	pthread_mutex_t writing; /* of the queue */
-	pthread_cond_t written;
-	struct put *queue;       /* what one writes, for all that wait: a commit is a wait for the disk */
-	bool committing;         /* by one thread at a time, so that set and counts follow the map */
+	pthread_mutex_t writing; /* held over a put, so that set and counts follow the map */
 	pthread_mutex_t lock;    /* of the set and the counts; never held while the disk is waited for: the loop thread takes it */
 	struct set_digest set;
 	uint64_t failing;
@@ -126,7 +107,6 @@ int applied_book_open(const char *folder, struct applied_book **ret)
 	if (!book)
 		return -ENOMEM;
 	pthread_mutex_init(&book->writing, NULL);
-	pthread_cond_init(&book->written, NULL);
 	pthread_mutex_init(&book->lock, NULL);
 	int r = durable_open(folder, MAP_SIZE, DURABLE_SYNC, &book->map);
 	if (r == 0)
@@ -144,7 +124,6 @@ void applied_book_close(struct applied_book *book)
 	if (!book)
 		return;
 	durable_close(book->map);
-	pthread_cond_destroy(&book->written);
 	pthread_mutex_destroy(&book->writing);
 	pthread_mutex_destroy(&book->lock);
 	free(book);
@@ -162,83 +141,26 @@ int applied_book_get(struct applied_book *book, const char *zone, struct book_en
 	return r < 0 ? r : entry_unpack(value, value_size, ret);
 }
 
-/* Takes from the queue what is to be written at once: no zone twice, since each follows what was there before. Locked. */
-static size_t take_batch(struct applied_book *book, struct put *batch[BATCH_MAX])
-{
-	size_t count = 0;
-	struct put *put, *next;
-	DL_FOREACH_SAFE(book->queue, put, next) {
-		bool twice = count == BATCH_MAX;
-		for (size_t i = 0; i < count; i++)
-			twice |= strcmp(batch[i]->zone, put->zone) == 0;
-		if (twice)
-			break;
-		DL_DELETE(book->queue, put);
-		batch[count++] = put;
-	}
-	return count;
-}
-
-static int write_batch(struct applied_book *book, struct put *const *batch, size_t count)
-{
-	struct durable_change changes[BATCH_MAX];
-	for (size_t i = 0; i < count; i++) {
-		changes[i] = batch[i]->change;
-		batch[i]->had = applied_book_get(book, batch[i]->zone, &batch[i]->before) == 0;
-	}
-	int r = durable_write(book->map, changes, count);
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&book->lock);
-	for (size_t i = 0; i < count; i++) {
-		if (batch[i]->had)
-			count_out(book, batch[i]->zone, &batch[i]->before);
-		count_in(book, batch[i]->zone, batch[i]->entry);
-	}
-	pthread_mutex_unlock(&book->lock);
-	return 0;
-}
-
-/* Writes what waits. Locked. */
-static void commit(struct applied_book *book)
-{
-	struct put *batch[BATCH_MAX];
-	size_t count = take_batch(book, batch);
-	book->committing = true;
-	pthread_mutex_unlock(&book->writing);
-	int r = write_batch(book, batch, count);
-	pthread_mutex_lock(&book->writing);
-	book->committing = false;
-	for (size_t i = 0; i < count; i++) {
-		batch[i]->result = r;
-		batch[i]->done = true;
-	}
-	pthread_cond_broadcast(&book->written);
-}
-
 int applied_book_put(struct applied_book *book, const char *zone, const struct book_entry *entry)
 {
-	CLEANUP(free) struct put *put = malloc(sizeof(*put));
-	if (!put)
-		return -ENOMEM;
-	int size = zone_name_to_wire(zone, put->key);
+	uint8_t key[ZONE_WIRE_SIZE], value[sizeof(struct stored_entry) + BOOK_SOA_SIZE];
+	int size = zone_name_to_wire(zone, key);
 	if (size < 0)
 		return size;
-	put->zone = zone;
-	put->entry = entry;
-	put->change = (struct durable_change){ .key = put->key, .key_size = (size_t)size, .value = put->value,
-	                                       .value_size = entry_pack(entry, put->value) };
-	put->done = false;
+	size_t value_size = entry_pack(entry, value);
+	struct book_entry before;
 	pthread_mutex_lock(&book->writing);
-	DL_APPEND(book->queue, put);
-	while (!put->done) {
-		if (book->committing)
-			pthread_cond_wait(&book->written, &book->writing);
-		else
-			commit(book);
+	int had = applied_book_get(book, zone, &before);
+	int r = durable_put(book->map, key, (size_t)size, value, value_size);
+	if (r == 0) {
+		pthread_mutex_lock(&book->lock);
+		if (had == 0)
+			count_out(book, zone, &before);
+		count_in(book, zone, entry);
+		pthread_mutex_unlock(&book->lock);
 	}
 	pthread_mutex_unlock(&book->writing);
-	return put->result;
+	return r;
 }
 
 void applied_book_counts(struct applied_book *book, uint64_t *ret_zones, uint64_t *ret_failing)
