@@ -7,7 +7,7 @@ void commit_pace_learn(struct commit_pace *pace, bool missed, uint64_t seen_us)
 {
 	uint64_t guess = pace->guess_us;
 	if (!missed)
-		guess -= guess / 32; /* perhaps it had been there for a while */
+		guess -= guess / 64; /* perhaps it had been there for a while */
 	else
 		guess = (guess * 3 + seen_us) / 4;
 	if (guess < COMMIT_PACE_LEAST_US)
