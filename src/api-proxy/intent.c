@@ -194,9 +194,9 @@ uint64_t intent_end(struct intent *intent, enum intent_outcome outcome)
 
 	pthread_mutex_lock(&intents->mutex);
 	if (due) {
-		enum zone_change change = outcome == INTENT_DONE ? intent->change : unsure(intent->change);
+		enum zone_change change = outcome == INTENT_UNSURE ? unsure(intent->change) : intent->change;
 		stamp = intent_make_due(intents, entry, change, intent->request);
-		if (outcome == INTENT_UNSURE)
+		if (outcome != INTENT_DONE)
 			intent_linger(intents, entry, change, intent->request);
 	}
 	intent_close_request(intents, entry, intent->change);

@@ -15,6 +15,7 @@ struct intent; /* one request on one zone */
 enum intent_outcome {
 	INTENT_DONE,      /* PowerDNS said so */
 	INTENT_UNCHANGED, /* surely nothing happened */
+	INTENT_QUEUED,    /* PowerDNS said that it will do it */
 	INTENT_UNSURE,    /* no answer, or one that leaves it open */
 };
 

@@ -83,7 +83,8 @@ static void settle(struct request *request, enum intent_outcome outcome)
 {
 	if (outcome == INTENT_DONE)
 		hold_begin(&request->hold, request->effect.zone);
-	uint64_t stamp = intent_end(TAKE(request->intent), outcome);
+	bool queued = outcome == INTENT_DONE && request->effect.change == ZONE_CHECK;
+	uint64_t stamp = intent_end(TAKE(request->intent), queued ? INTENT_QUEUED : outcome);
 	if (outcome == INTENT_DONE)
 		hold_follow(&request->hold, stamp);
 }

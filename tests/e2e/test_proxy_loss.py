@@ -331,3 +331,23 @@ def test_powerdns_acts_late(make_lab, zone, how, method):
         lab.wait_answer(f"www.{zone}", "A", ["192.0.2.40"])
         lab.wait_same(zone)
     way.upstream.close()
+
+
+@pytest.mark.core
+def test_retrieved_late(make_lab, zone):
+    """Goal: a zone that the primary itself transfers in arrives, although PowerDNS only queues the retrieval, and its primary is slow."""
+    origin = make_lab(secondaries=0, daemons=False)
+    lab = without_checker(make_lab, sets=kit.merge(kit.NO_REPAIR, {"primary": {"secondary": "yes", "slave-cycle-interval": 3600}}))
+    origin.primary_api.create(zone, kit.www(zone, "192.0.2.60"))
+    lab.api.ok("POST", "/zones", json={"name": zone, "kind": "Slave", "masters": [f"127.0.0.1:{origin.primary_dns_port}"]})
+    settled(lab)
+    os.kill(origin.pid("primary"), signal.SIGSTOP)
+    begin = lab.log_file("zone-provider").stat().st_size
+    try:
+        assert lab.api.request("PUT", f"/zones/{zone}/axfr-retrieve").status_code == 200
+        lab.wait_log("zone-provider", f"event check .*{zone}", start=begin)
+        time.sleep(0.5)
+    finally:
+        os.kill(origin.pid("primary"), signal.SIGCONT)
+    lab.wait_answer(f"www.{zone}", "A", ["192.0.2.60"])
+    lab.wait_same(zone)

@@ -281,12 +281,25 @@ static void looked_at_again(void **state)
 	assert_left(0);
 }
 
+static void what_is_queued_is_looked_at_again(void **state)
+{
+	(void)state;
+	one_change("a.", ZONE_CHECK, "r", INTENT_QUEUED);
+	publish_one("a.", ZONE_CHECK);
+	assert_left(0);
+	wait_for_look();
+	publish_one("a.", ZONE_CHECK);
+	assert_left(0);
+}
+
 static void known_outcomes_are_not_looked_at_again(void **state)
 {
 	(void)state;
 	one_change("a.", ZONE_CHANGED, "r", INTENT_DONE);
 	one_change("b.", ZONE_CHANGED, "r", INTENT_UNCHANGED);
 	publish_one("a.", ZONE_CHANGED);
+	one_change("c.", ZONE_CHECK, "r", INTENT_DONE);
+	publish_one("c.", ZONE_CHECK);
 	assert_int_equal(intents_look_again(intents), 0);
 	assert_left(0);
 }
@@ -485,6 +498,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(after_a_crash, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_restart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(looked_at_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_queued_is_looked_at_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(known_outcomes_are_not_looked_at_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_unsure_ones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unnamed, set_up, tear_down),
