@@ -175,9 +175,29 @@ static const char *find_value(const char *at, const char *end, const char **ret_
 	return *ret_end ? at : NULL;
 }
 
-/* The string "name" of the outermost object in the beginning of a JSON text, whose rest may be missing. */
+/* The string that stands there with its quotes; NULL: it is none. A string is no deep thing: jansson needs no stack for it. */
+static json_t *load_string(const char *at, const char *end)
+{
+	return at ? json_loadb(at, (size_t)(end - at), JSON_DECODE_ANY, NULL) : NULL;
+}
+
+static bool is_name(const char *at, const char *end)
+{
+	if (!memchr(at, '\\', (size_t)(end - at)))
+		return end - at == 6 && memcmp(at, "\"name\"", 6) == 0;
+	json_t *key = load_string(at, end);
+	bool is = key && strcmp(json_string_value(key), "name") == 0;
+	json_decref(key);
+	return is;
+}
+
+/*
+ * The last string "name" of the outermost object of a JSON text, whose rest may be missing. Not a parser: who has no API key may send
+ * this, so it costs neither memory nor stack, and what is no JSON is for PowerDNS to refuse.
+ */
 static const char *find_name(const char *at, const char *end, const char **ret_end)
 {
+	const char *found = NULL;
 	unsigned depth = 0;
 	bool is_key = false;
 	at = skip_space(at, end);
@@ -189,43 +209,29 @@ static const char *find_name(const char *at, const char *end, const char **ret_e
 			const char *string = at;
 			at = skip_string(at, end);
 			if (!at)
-				return NULL;
-			if (depth == 1 && is_key && at - string == 6 && memcmp(string, "\"name\"", 6) == 0)
-				return find_value(at, end, ret_end);
+				break;
+			if (depth == 1 && is_key && is_name(string, at))
+				found = find_value(at, end, ret_end);
 			is_key = false;
 			continue;
 		}
 		if (c == '{' || c == '[')
 			depth++;
 		else if ((c == '}' || c == ']') && --depth == 0)
-			return NULL;
+			break;
 		if (depth == 1 && (c == '{' || c == ','))
 			is_key = true;
 		at++;
 	}
-	return NULL;
-}
-
-/*
- * The "name" of a JSON object. A name with \u0000 must not pass for its first half: without JSON_ALLOW_NUL jansson refuses it, as
- * PowerDNS does.
- */
-static json_t *load_name(const char *json, size_t size)
-{
-	json_t *object = json_loadb(json, size, 0, NULL);
-	if (object) {
-		json_t *name = json_incref(json_object_get(object, "name"));
-		json_decref(object);
-		return name;
-	}
-	const char *end = NULL, *name = json ? find_name(json, json + size, &end) : NULL;
-	return name ? json_loadb(name, (size_t)(end - name), JSON_DECODE_ANY, NULL) : NULL;
+	return found;
 }
 
 int route_zone_of_json(const void *json, size_t size, char ret_zone[ZONE_NAME_SIZE])
 {
-	json_t *name = load_name(json, size);
-	CLEANUP(free) char *text = json_is_string(name) ? strdup(json_string_value(name)) : NULL;
+	const char *begin = json, *end = NULL, *at = begin ? find_name(begin, begin + size, &end) : NULL;
+	/* A name with \u0000 must not pass for its first half: without JSON_ALLOW_NUL jansson refuses it, as PowerDNS does. */
+	json_t *name = load_string(at, end);
+	CLEANUP(free) char *text = name ? strdup(json_string_value(name)) : NULL;
 	json_decref(name);
 	if (!text)
 		return ERROR_MALFORMED;

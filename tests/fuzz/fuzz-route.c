@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (route_zone_of_json(data, size, zone) == 0) {
 		check_zone(zone);
-		/* A beginning that names a zone names the same as the whole, if no name comes twice. */
+		/* And so is what its beginning names. */
 		size_t cut = size - 1;
 		if (cut > 0 && route_zone_of_json(data, cut, part) == 0)
 			check_zone(part);

@@ -7,6 +7,7 @@
 #include "api-proxy/header_list.h"
 #include "api-proxy/route.h"
 #include "common/cleanup.h"
+#include "common/error.h"
 
 #define SERVER "/api/v1/servers/localhost"
 #define ZONES SERVER "/zones"
@@ -121,6 +122,10 @@ static void zone_of_json(void **state)
 		{ "{\"name\": \"..\"}", NULL },
 		{ "{\"name\": \"Example.org..inside\"}", "example.org." },
 		{ "{\"name\": \"..inside\"}", "." },
+		{ "{\"n\\u0061me\": \"example.org.\"}", "example.org." },
+		{ "{\"name\": \"one.org.\", \"n\\u0061m\\u0065\": \"two.org.\"}", "two.org." },
+		{ "{\"name\": \"one.org.\", \"name\": 1}", NULL },
+		{ "{\"name\": \"\\ud800.org.\"}", NULL }, { "{\"\\x\": \"a.\"}", NULL }, { "{\"name\": \"\xff.org.\"}", NULL },
 		/* the beginning of a large one */
 		{ " {\"kind\": \"Native\", \"name\" : \"Ex\\u0061mple.org.\", \"rrsets\": [{\"name\"", "example.org." },
 		{ "{\"a\": {\"name\": \"x.\"}, \"b\": [\"name\", \"]\", {}], \"c\": \"\\\"name\\\": \", \"name\": \"example.org.\"", "example.org." },
@@ -136,6 +141,24 @@ static void zone_of_json(void **state)
 		assert_int_equal(result == 0, table[i].want != NULL);
 		assert_string_equal(zone, table[i].want ? table[i].want : "");
 	}
+}
+
+static void a_deep_one_needs_no_stack(void **state)
+{
+	enum { DEPTH = 2000000 };
+	static const char begin[] = "{\"kind\": ", end[] = ", \"name\": \"example.org.\"";
+	char zone[ZONE_NAME_SIZE];
+	(void)state;
+	CLEANUP(free) char *text = malloc(2 * DEPTH + sizeof(begin) + sizeof(end));
+	assert_non_null(text);
+	size_t size = sizeof(begin) - 1;
+	memcpy(text, begin, size);
+	memset(text + size, '[', DEPTH);
+	memset(text + size + DEPTH, ']', DEPTH);
+	memcpy(text + size + 2 * DEPTH, end, sizeof(end));
+	assert_int_equal(route_zone_of_json(text, size + 2 * DEPTH + sizeof(end) - 1, zone), 0);
+	assert_string_equal(zone, "example.org.");
+	assert_int_equal(route_zone_of_json(text, size + DEPTH, zone), ERROR_MALFORMED);
 }
 
 static void hop_by_hop_fields_go(void **state)
@@ -165,6 +188,7 @@ int main(void)
 		cmocka_unit_test(routes),
 		cmocka_unit_test(a_very_long_id_is_quickly_refused),
 		cmocka_unit_test(zone_of_json),
+		cmocka_unit_test(a_deep_one_needs_no_stack),
 		cmocka_unit_test(hop_by_hop_fields_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
