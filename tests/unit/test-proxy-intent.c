@@ -304,17 +304,33 @@ static void known_outcomes_are_not_looked_at_again(void **state)
 	assert_left(0);
 }
 
+enum { UNSURE_THREADS = 24, UNSURE_EACH = 50 };
+
+/* Several at a time: they share the syncs to disk. */
+static void *leave_unsure(void *userdata)
+{
+	for (int i = 0; i < UNSURE_EACH; i++) {
+		char zone[32];
+		struct intent *intent = NULL;
+		snprintf(zone, sizeof(zone), "z%d.", (int)(uintptr_t)userdata * UNSURE_EACH + i);
+		if (intent_begin(intents, zone, ZONE_CHANGED, "r", &intent) < 0)
+			abort();
+		intent_end(intent, INTENT_UNSURE);
+	}
+	return NULL;
+}
+
 /* Memory is bounded: what is too much is looked at once. */
 static void many_unsure_ones(void **state)
 {
-	enum { ZONES = 1200 };
+	enum { ZONES = UNSURE_THREADS * UNSURE_EACH };
 	static bool seen[ZONES];
-	char zone[32];
+	pthread_t threads[UNSURE_THREADS];
 	(void)state;
-	for (int i = 0; i < ZONES; i++) {
-		snprintf(zone, sizeof(zone), "z%d.", i);
-		one_change(zone, ZONE_CHANGED, "r", INTENT_UNSURE);
-	}
+	for (size_t i = 0; i < UNSURE_THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, leave_unsure, (void *)i), 0);
+	for (size_t i = 0; i < UNSURE_THREADS; i++)
+		pthread_join(threads[i], NULL);
 	struct intent_due due[64];
 	size_t count, first = 0, again = 0;
 	while ((count = intents_take(intents, due, ARRAY_SIZE(due))) > 0) {
