@@ -102,7 +102,7 @@ def first_line(*command):
 
 
 def machine():
-    """What the figures were measured on."""
+    """What the figures are measured on; before the run, so that the load is that of others."""
     cpu = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     release = re.search(r'^PRETTY_NAME="(.*)"', Path("/etc/os-release").read_text(), re.MULTILINE)
     pdns = re.search(r"\d+\.\d+\.\d+", first_line("pdns_server", "--version"))
@@ -115,6 +115,7 @@ def machine():
         "PowerDNS": pdns.group(0) if pdns else "unknown",
         "nats-server": first_line("nats-server", "--version").removeprefix("nats-server: "),
         "date": datetime.date.today().isoformat(),
+        "load before": f"{os.getloadavg()[0]:.1f}",
     }
 
 
@@ -195,11 +196,10 @@ def plot_panel(panel, cases, unit, log_scale):
         panel.spines[side].set_visible(False)
 
 
-def write(result, folder, quick):
+def write(result, folder, facts, quick):
     """NAME.md, NAME.json and, of a full run, NAME.svg; the table as text."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    facts = machine()
     text = markdown(result, facts, quick)
     (folder / f"{result.name}.md").write_text(text)
     (folder / f"{result.name}.json").write_text(as_json(result, facts, quick))
