@@ -185,9 +185,9 @@ def plot_panel(panel, cases, unit, log_scale):
     panel.set_xlabel(unit)
     if log_scale:
         panel.set_xscale("log")
-        from matplotlib.ticker import LogFormatter, LogLocator
+        from matplotlib.ticker import FuncFormatter, LogLocator
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(10, 10)))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:g}"))
         panel.xaxis.set_minor_formatter("")
     else:
         panel.set_xlim(left=0)
