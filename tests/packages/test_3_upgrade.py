@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A higher version comes."""
+"""A higher version comes; and what the journals say of everything so far."""
 
+import re
 import threading
 import time
 
@@ -62,3 +63,33 @@ def test_stopped_stays_stopped(ns1):
     assert ns1.property(SYNCER, "ActiveState") == "inactive"
     ns1.run("systemctl", "start", SYNCER)
     assert_running(ns1, SYNCER)
+
+
+# What the tests before this one made happen on purpose; systemd's own lines begin with the unit's name.
+NAME = r"pdns-(zone-provider|api-proxy|health-checker|secondary-syncer)"
+EXPECTED = [
+    # not configured yet, broken on purpose
+    rf"{NAME}: /etc/pdns-distribute/.*(must be set|must be one of)",
+    r"the old configuration stays: /etc/.*zz\.conf:2: log-level: must be one of",
+    rf"Failed to start {NAME}\.service", rf"Reload failed for {NAME}\.service",
+    # killed, hung
+    rf"{NAME}\.service: (Watchdog timeout|Killing process|start operation timed out\. Terminating|Job .* timed out)",
+    rf"{NAME}\.service: (State 'stop-.*' timed out|Main process exited, code=(killed|dumped)|Failed with result '(watchdog|signal|timeout|core-dump|exit-code)')",
+    rf"{NAME}\.service: Control process exited, code=exited, status=2",
+    # NATS stopped, the other host rebooted, the local PowerDNS stopped or started with us
+    r"NATS cannot be reached yet", r"connection to NATS lost", r"NATS is not connected", r"events cannot be published",
+    r"the local PowerDNS does not answer", r"PowerDNS does not answer", r"a secondary has sent no heartbeat|has sent no heartbeat",
+    r"cannot compare its zones with the store: Connection timed out",
+    # the first of all starts, until one of the programs has made the streams
+    r"cannot look after streams and members: JetStream, a stream or a consumer is missing",
+    # a machine under load
+    r"per core",
+]
+
+
+def test_journal(hosts):
+    for host in hosts.values():
+        for unit in units(host):
+            lines = [line for line in host.journal("-q", "-o", "cat", "-p", "warning", "-u", unit).splitlines()
+                     if not any(re.search(known, line) for known in EXPECTED)]
+            assert not lines, "\n".join(lines[:30])

@@ -51,7 +51,11 @@ def node_configuration(alone, name, block):
     address = NODES[name]
     text = alone.replace("server_name: primary", f"server_name: {name}").replace('"[::]:4222"', f'"[{address}]:4222"')
     text = re.sub(r"(?m)^tls .*\n", "", text).replace("/var/lib/nats", f"/var/lib/nats/{name}")
-    return text + block.replace('"[::]:6222"', f'"[{address}]:6222"') + f'http: "[{address}]:8222"\n'
+    # nats-server leaves out routes to its own host and port, so each has a port of its own here.
+    for number, other in enumerate(NODES):
+        block = block.replace(f"{other}:6222", f"{other}:{6222 + number}")
+    port = 6222 + list(NODES).index(name)
+    return text + block.replace('"[::]:6222"', f'"[{address}]:{port}"') + f'http: "[{address}]:8222"\n'
 
 
 def start_node(primary, name):
@@ -71,6 +75,12 @@ def streams(primary, node):
     except ValueError:
         return {}
     return {stream["name"]: stream["config"]["num_replicas"] for account in accounts for stream in account.get("stream_detail", [])}
+
+
+def is_whole(primary, node):
+    """Whether a node has routes to both others, and a leader whom it follows."""
+    routes = primary.shell(f"curl -sS -g 'http://[{NODES[node]}]:8222/routez'", check=False)
+    return '"num_routes": 2' in routes and '"leader": "nats' in jsz(primary, node)
 
 
 def test_cluster(hosts, primary):
@@ -101,5 +111,6 @@ def test_cluster(hosts, primary):
         primary.run("systemctl", "stop", name)
         assert_follows(primary, f"without-{name}", 60)
         start_node(primary, name)
-        wait_until(lambda: len(streams(primary, name)) >= 4, 60, f"{name} to be back")
+        wait_until(lambda: all(is_whole(primary, node) for node in NODES), 60,
+                   lambda: f"{name} to be back:\n{primary.journal('-q', '-u', name, '-n', '30')}")
     primary.run("systemctl", "disable", "-q", "nats-server")
