@@ -42,6 +42,7 @@ struct maker {
 	uint64_t checked_until_us;      /* monotonic: PowerDNS's backend is one for catalogs */
 	char (*catalogs)[ZONE_NAME_SIZE]; /* that are not removed yet */
 	size_t catalog_count;
+	bool left_behind;               /* one could not be removed */
 };
 
 int maker_new(struct transfers *transfers, const char *master, const char *folder, struct maker **ret)
@@ -164,12 +165,22 @@ static void tidy(struct maker *maker, struct pdns_api *api)
 		memcpy(catalog, maker->catalogs[maker->catalog_count - 1], sizeof(catalog));
 		maker->busy = true;
 		pthread_mutex_unlock(&maker->lock);
-		(void)delete_zone(api, catalog); /* else the local check finds it */
+		int r = delete_zone(api, catalog);
 		pthread_mutex_lock(&maker->lock);
+		maker->left_behind |= r < 0 && r != -ENOENT;
 		maker->catalog_count--;
 		maker->busy = false;
 		pthread_cond_broadcast(&maker->changed);
 	}
+}
+
+bool maker_left_behind(struct maker *maker)
+{
+	pthread_mutex_lock(&maker->lock);
+	bool left_behind = maker->left_behind;
+	maker->left_behind = false;
+	pthread_mutex_unlock(&maker->lock);
+	return left_behind;
 }
 
 void maker_leave(struct maker *maker, struct pdns_api *api)

@@ -34,5 +34,7 @@ bool maker_join(struct maker *maker, struct pdns_api *api, const char *zone);
  */
 void maker_fetched(struct maker *maker, struct pdns_api *api, bool fetched);
 
+/* True once for a catalog that could not be removed: the local check is to find it. */
+bool maker_left_behind(struct maker *maker);
 /* Whether a catalog zone that PowerDNS has is one of a batch under way; others were left behind by a process that was killed. */
 bool maker_uses(struct maker *maker, const char *catalog);

@@ -237,6 +237,8 @@ static void application_done(struct work_job *job, void *userdata)
 	}
 	if (zone_schedule_ended(syncer->schedule, run, outcome, wishes) < 0)
 		LOG(LOG_ERR, "cannot set a timer");
+	if (maker_left_behind(syncer->maker) && sd_event_source_set_time_relative(syncer->local_check, CHECK_MORE_US) < 0)
+		LOG(LOG_ERR, "cannot set a timer");
 	set_gauges(syncer);
 	if (zone_schedule_waiting(syncer->schedule) == 0)
 		daemon_heartbeat_soon(syncer->daemon);

@@ -96,7 +96,8 @@ def authorities(lab, pebble):
 
 
 def start(make_lab, request, **sets):
-    lab = make_lab(sets=kit.merge(kit.NO_REPAIR, {"api-proxy": {"plain-http": "no", **sets}}))
+    # A secondary that is held back must not count as away before the client has come to its first change.
+    lab = make_lab(sets=kit.merge(kit.NO_REPAIR, {"common": {"heartbeat-interval": "10s"}, "api-proxy": {"plain-http": "no", **sets}}))
     resolver = Resolver(lab.port(36), lab.secondaries())
     request.addfinalizer(resolver.close)
     pebble = Pebble(lab.dir, lab.port(37), lab.port(36))
