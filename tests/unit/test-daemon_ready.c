@@ -42,7 +42,7 @@ static void read_notify_socket(void)
 }
 
 static bool stop_here;
-static const char *dns_address = "127.0.0.1:9";
+static _Atomic(const char *) dns_address = "127.0.0.1:9";
 
 static void say_hello(void *state, char *text, size_t size)
 {
