@@ -71,7 +71,7 @@ EXPECTED = [
     # not configured yet, broken on purpose
     rf"{NAME}: /etc/pdns-distribute/.*(must be set|must be one of)",
     r"the old configuration stays: /etc/.*zz\.conf:2: log-level: must be one of",
-    rf"Failed to start {NAME}\.service", rf"Reload failed for {NAME}\.service",
+    rf"(Failed to start|Timed out starting) {NAME}\.service", rf"Reload failed for {NAME}\.service",
     # killed, hung
     rf"{NAME}\.service: (Watchdog timeout|Killing process|start operation timed out\. Terminating|Job .* timed out)",
     rf"{NAME}\.service: (State 'stop-.*' timed out|Main process exited, code=(killed|dumped)|Failed with result '(watchdog|signal|timeout|core-dump|exit-code)')",
