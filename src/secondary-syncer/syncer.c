@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "common/ask.h"
 #include "common/cleanup.h"
@@ -22,6 +23,7 @@
 #include "secondary-syncer/local_check.h"
 #include "secondary-syncer/syncer_metrics.h"
 
+#define LISTEN_TRIES 30               /* in 3 s: PowerDNS asks from random ports, and may just be asking from ours */
 #define INPUTS_IN_HAND 64             /* between foreign threads and the loop */
 #define PULL_BATCH 64
 #define RETRY_US 100000
@@ -502,6 +504,11 @@ static int start_service(struct syncer *syncer)
 	struct dns_server_options dns = { .listen = options->dns_listen, .book = syncer->book, .transfers = syncer->transfers,
 	                                  .fetch = apply_fetch, .userdata = &syncer->applier };
 	r = dns_server_start(&dns, &syncer->dns);
+	for (int i = 0; r == -EADDRINUSE && i < LISTEN_TRIES; i++) {
+		const struct timespec pause = { .tv_nsec = 100000000 };
+		(void)nanosleep(&pause, NULL);
+		r = dns_server_start(&dns, &syncer->dns);
+	}
 	if (r < 0)
 		LOG(LOG_ERR, "cannot listen on %s (dns-listen): %s", options->dns_listen, error_text(r));
 	return r;
