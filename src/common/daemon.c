@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "common/daemon.h"
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@
 
 #define STATUS_FAILED 1
 #define STATUS_USAGE 2
+#define ARENAS 4
 #define METRIC_TABLES_MAX 16
 #define BUS_STATES_MAX 64
 #define HEARTBEAT_GAP_US UINT64_C(200000)
@@ -289,6 +291,7 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 static void prepare_process(void)
 {
 	sigset_t handled;
+	(void)mallopt(M_ARENA_MAX, ARENAS); /* one for each thread would keep what each once needed */
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGTERM);
 	sigaddset(&handled, SIGINT);

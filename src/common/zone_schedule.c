@@ -2,11 +2,13 @@
 #include "common/zone_schedule.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <uthash.h>
 
 #include "common/cleanup.h"
 
+#define MANY 100      /* zones waiting at a time, after which freed memory is handed back to the system */
 #define STREAK_MAX 25 /* the gap of a busy zone grows up to so many times coalesce_us */
 
 /* What is known of one zone while it is due, runs, or ran a moment ago. */
@@ -32,6 +34,7 @@ struct zone_schedule {
 	struct zone_schedule_options options;
 	struct zone_task *tasks;
 	size_t waiting; /* tasks that are due or run */
+	size_t most_waiting; /* since memory was last handed back */
 };
 
 static void messages_free(struct bus_message **messages, size_t count)
@@ -198,6 +201,8 @@ int zone_schedule_add(struct zone_schedule *schedule, const char *zone, unsigned
 	bool retrying = task->due && task->attempt > 0;
 	task->due = true;
 	schedule->waiting += !waited;
+	if (schedule->waiting > schedule->most_waiting)
+		schedule->most_waiting = schedule->waiting;
 	if (task->run || (waited && !retrying))
 		return 0; /* runs again when it ends, or is armed already */
 	uint64_t now = clock_monotonic_us();
@@ -247,6 +252,10 @@ int zone_schedule_ended(struct zone_schedule *schedule, struct zone_run *run, en
 	run_free(run);
 	if (!task->due)
 		schedule->waiting--;
+	if (schedule->waiting == 0 && schedule->most_waiting >= MANY) {
+		malloc_trim(0); /* what a crowd of zones took is not needed by the next few */
+		schedule->most_waiting = 0;
+	}
 	return task_arm(task);
 }
 
