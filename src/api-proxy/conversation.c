@@ -66,7 +66,7 @@ static void count_refusal(int status)
 {
 	if (status == 431 || status == 414)
 		PROXY_COUNT(PROXY_METRIC_LIMIT_HEADER_SIZE);
-	else if (status != 408)
+	else
 		PROXY_COUNT(PROXY_METRIC_MALFORMED);
 }
 

@@ -31,7 +31,7 @@ int http_reader_new(size_t head_max, struct http_reader **ret);
 void http_reader_free(struct http_reader *reader);
 /*
  * Goes on by one step; *ret_used octets are done with then, a piece of the body lies in data. Negative: minus the HTTP status
- * that tells the client what is wrong (400, 414, 431, 501, 503, 505, 417); nothing more can be read from this client then.
+ * that tells the client what is wrong (400, 414, 431, 501, 503, 505); nothing more can be read from this client then.
  */
 int http_reader_step(struct http_reader *reader, const char *data, size_t size, size_t *ret_used, const char **ret_piece, size_t *ret_piece_size);
 /* Of the current request, from HTTP_STEP_HEAD until the step after HTTP_STEP_END; the caller may take its parts away. */
