@@ -364,7 +364,7 @@ class Lab:
             user("api-proxy", [f"{PREFIX}.event.>", f"{PREFIX}.ask.secondary-syncer.*.zone", f"{PREFIX}.ask.health-checker.>"],
                  [f"{PREFIX}.heartbeat.secondary-syncer.*", f"{PREFIX}.covered.*", f"{PREFIX}.applied.*"]),
             user("zone-provider", rebuild + read + pull("EVENTS.zone-provider") + [
-                f"{PREFIX}.zone.>", f"{PREFIX}.body.>", f"{PREFIX}.covered.>", f"$JS.API.STREAM.PURGE.{stream}_BODIES"],
+                f"{PREFIX}.zone.>", f"{PREFIX}.body.>", f"{PREFIX}.covered.>", f"{PREFIX}.coming.>", f"$JS.API.STREAM.PURGE.{stream}_BODIES"],
                 [f"{PREFIX}.ask.zone-provider.>"]),
             user("health-checker", rebuild + read + state + enroll + [
                 f"{PREFIX}.event.>", f"{PREFIX}.ask.secondary-syncer.>", f"{PREFIX}.ask.zone-provider.>",
@@ -378,6 +378,8 @@ class Lab:
         everybody = [f"SECONDARY_{number}" for number in numbers]
         for subject in read:
             own["exports"].append({"service": subject, "accounts": everybody})
+        coming = f"{PREFIX}.coming.*"
+        own["exports"].append({"stream": coming, "accounts": everybody})
         for number in numbers:
             name, account = f"secondary-{number}", f"SECONDARY_{number}"
             next_message, acknowledge = pull(f"ZONES.secondary-{name}")
@@ -390,11 +392,12 @@ class Lab:
             accounts[account] = {
                 "users": [{"user": name, "password": passwords[name], "permissions": {
                     "publish": told + [next_message, acknowledge] + read,
-                    "subscribe": [f"_INBOX_{name}.>", asked], "allow_responses": True}}],
+                    "subscribe": [f"_INBOX_{name}.>", asked, coming], "allow_responses": True}}],
                 "exports": [{"stream": subject, "accounts": ["PRIMARY"]} for subject in told] +
                            [{"service": asked, "accounts": ["PRIMARY"]}],
                 "imports": [{"service": {"account": "PRIMARY", "subject": subject}}
-                            for subject in [next_message, acknowledge] + read],
+                            for subject in [next_message, acknowledge] + read] +
+                           [{"stream": {"account": "PRIMARY", "subject": coming}}],
             }
         return "accounts " + json.dumps(accounts, indent=1) + "\n"
 

@@ -82,6 +82,11 @@ void subject_covered(const char *prefix, const char *provider, char ret[SUBJECT_
 	snprintf(ret, SUBJECT_SIZE, "%s.covered.%s", prefix, provider);
 }
 
+void subject_coming(const char *prefix, const char *provider, char ret[SUBJECT_SIZE])
+{
+	snprintf(ret, SUBJECT_SIZE, "%s.coming.%s", prefix, provider);
+}
+
 void subject_ask(const char *prefix, const char *service, const char *id, const char *verb, char ret[SUBJECT_SIZE])
 {
 	snprintf(ret, SUBJECT_SIZE, "%s.ask.%s.%s.%s", prefix, service, id, verb);

@@ -23,6 +23,7 @@ void subject_bodies(const char *prefix, const char *body_id, char ret[SUBJECT_SI
 void subject_heartbeat(const char *prefix, const char *service, const char *id, char ret[SUBJECT_SIZE]);
 void subject_applied(const char *prefix, const char *secondary, char ret[SUBJECT_SIZE]);
 void subject_covered(const char *prefix, const char *provider, char ret[SUBJECT_SIZE]); /* PREFIX.covered.<provider id> */
+void subject_coming(const char *prefix, const char *provider, char ret[SUBJECT_SIZE]); /* PREFIX.coming.<provider id> */
 void subject_ask(const char *prefix, const char *service, const char *id, const char *verb, char ret[SUBJECT_SIZE]); /* PREFIX.ask.<service>.<id>.<verb> */
 void subject_consumer(const char *secondary, char ret[SUBJECT_SIZE]); /* durable of a secondary: "secondary-<id>" */
 #define SUBJECT_PROVIDER_CONSUMER "zone-provider" /* durable of all providers on the events */

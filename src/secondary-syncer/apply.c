@@ -17,6 +17,7 @@
 
 #define ASK_AGAIN_US 3000000           /* PowerDNS may have dropped a request to retrieve: say it again */
 #define JOINED_US 10000000             /* the same, where it was told of many at once */
+#define AWAITED_US 300000              /* the same, where it was told beforehand */
 #define CONFIRM_FIRST_US 500           /* PowerDNS has the whole zone and commits: look again soon … */
 #define CONFIRM_CEILING_US 250000      /* … and then less and less often */
 #define SHUT_OUT_US 3000000            /* so long refused: look whether it is the zone that is missing or the right to have it */
@@ -305,15 +306,16 @@ static int transfer_in(struct attempt *attempt, struct transfer *transfer, struc
 	const struct applier *applier = attempt->applier;
 	uint64_t deadline = clock_monotonic_us() + (uint64_t)applier->options->apply_timeout;
 	int error = 0;
-	bool first = true, joined = false;
+	bool first = true, joined = false, awaited = transfer_is_awaited(transfer);
 	do {
-		*made = first ? ask_first(attempt, there, &error, &joined) : ask_transfer(attempt, there, &error);
+		if (!awaited)
+			*made = first ? ask_first(attempt, there, &error, &joined) : ask_transfer(attempt, there, &error);
 		if (*made != MADE)
 			return error < 0 ? error : ERROR_CONFLICT;
-		error = transfer_wait(applier->transfers, transfer, 0, first && joined ? JOINED_US : ASK_AGAIN_US);
+		error = transfer_wait(applier->transfers, transfer, 0, awaited ? AWAITED_US : first && joined ? JOINED_US : ASK_AGAIN_US);
 		if (first && joined)
 			maker_fetched(applier->maker, attempt->api, error != -ETIMEDOUT);
-		first = false;
+		first = awaited = false;
 	} while (error == -ETIMEDOUT && clock_monotonic_us() < deadline);
 	if (error < 0) {
 		explain(attempt, "PowerDNS did not fetch the zone from %s: %s; see its log, and check pdns-master and dns-listen",

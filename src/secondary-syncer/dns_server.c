@@ -205,7 +205,7 @@ static int send_transfer(struct connection *connection, const struct dns_query *
 static int answer_transfer(struct connection *connection, const struct dns_query *query)
 {
 	const struct dns_server_options *options = &connection->server->options;
-	struct transfer *transfer = transfers_find(options->transfers, query->zone);
+	struct transfer *transfer = transfers_await(options->transfers, query->zone);
 	int r = transfer ? 0 : options->fetch(query->zone, &transfer, options->userdata);
 	if (r < 0) {
 		struct dns_answer answer;

@@ -20,6 +20,7 @@
 #include "secondary-syncer/answers.h"
 #include "secondary-syncer/apply.h"
 #include "secondary-syncer/dns_server.h"
+#include "secondary-syncer/early.h"
 #include "secondary-syncer/local_check.h"
 #include "secondary-syncer/syncer_metrics.h"
 
@@ -32,6 +33,7 @@
 #define REPAIRS_AT_ONCE 4000          /* found by one local check or asked for: bounds the memory when PowerDNS lost everything */
 #define CHECK_MORE_US 10000000        /* then the next one finds more */
 #define CHECK_AWAY_US 1000000         /* while PowerDNS is away */
+#define IDLE_WAITING 1                /* with more zones than this in work there is nothing to be won by being early */
 
 enum powerdns_state { POWERDNS_UNKNOWN, POWERDNS_UP, POWERDNS_DOWN };
 
@@ -49,6 +51,7 @@ struct syncer {
 	struct work_pool *pool;
 	struct mailbox *inputs;
 	struct bus_pull *pull;
+	struct early *early;
 	struct ask_server *asks;
 	sd_event_source *progress, *local_check;
 	enum powerdns_state powerdns;
@@ -531,12 +534,23 @@ static int start_loop_parts(struct syncer *syncer)
 	return r < 0 ? r : applied_book_each(syncer->book, NULL, retry_failed, syncer);
 }
 
+static bool is_idle(void *userdata)
+{
+	const struct syncer *syncer = userdata;
+	return syncer->powerdns == POWERDNS_UP && zone_schedule_waiting(syncer->schedule) <= IDLE_WAITING;
+}
+
 static int start_bus_parts(struct syncer *syncer)
 {
 	const char *prefix = syncer->options->daemon.prefix, *id = daemon_id(syncer->daemon);
 	struct bus *bus = daemon_bus(syncer->daemon);
 	char stream[SUBJECT_SIZE], consumer[SUBJECT_SIZE];
 	int r = ask_serve(bus, prefix, "secondary-syncer", id, false, on_question, syncer, &syncer->asks);
+	if (r < 0)
+		return r;
+	struct early_options early = { .bus = bus, .prefix = prefix, .loop = daemon_loop(syncer->daemon), .pool = syncer->pool,
+	                               .book = syncer->book, .transfers = syncer->transfers, .idle = is_idle, .userdata = syncer };
+	r = early_start(&early, &syncer->early);
 	if (r < 0)
 		return r;
 	subject_stream(prefix, STREAM_ZONES, stream);
@@ -587,9 +601,11 @@ void syncer_stop(void *state)
 	if (syncer->inputs)
 		mailbox_close(syncer->inputs);
 	bus_pull_stop(syncer->pull);
+	early_stop(syncer->early);
 	ask_server_stop(syncer->asks);
 	if (syncer->pool)
 		work_pool_stop(syncer->pool, job_drop);
+	early_free(syncer->early);
 	mailbox_free(syncer->inputs, input_free);
 	dns_server_stop(syncer->dns);
 	sd_event_source_disable_unref(syncer->progress);

@@ -9,6 +9,9 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "secondary-syncer/syncer_metrics.h"
+
+#define EXPECTED_MAX 2 /* PowerDNS's retrieval-threads */
 
 struct transfer {
 	char zone[ZONE_NAME_SIZE];
@@ -20,13 +23,21 @@ struct transfer {
 	_Atomic int finished;             /* times fetched */
 	_Atomic uint64_t last_progress_us; /* monotonic */
 	struct transfers *offered_in;     /* NULL: not on offer */
+	bool awaited;
+	UT_hash_handle hh;
+};
+
+struct expected {
+	char zone[ZONE_NAME_SIZE];
+	uint64_t until_us; /* monotonic */
 	UT_hash_handle hh;
 };
 
 struct transfers {
 	pthread_mutex_t lock;
-	pthread_cond_t finished; /* some transfer was */
+	pthread_cond_t changed; /* a transfer was finished, or one that is expected came or does not come */
 	struct transfer *offers;
+	struct expected *expected; /* few */
 	bool stopped;
 };
 
@@ -39,7 +50,7 @@ int transfers_new(struct transfers **ret)
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_mutex_init(&transfers->lock, NULL);
-	pthread_cond_init(&transfers->finished, &attributes);
+	pthread_cond_init(&transfers->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
 	*ret = transfers;
 	return 0;
@@ -49,7 +60,12 @@ void transfers_free(struct transfers *transfers)
 {
 	if (!transfers)
 		return;
-	pthread_cond_destroy(&transfers->finished);
+	struct expected *expected, *next;
+	HASH_ITER(hh, transfers->expected, expected, next) {
+		HASH_DEL(transfers->expected, expected);
+		free(expected);
+	}
+	pthread_cond_destroy(&transfers->changed);
 	pthread_mutex_destroy(&transfers->lock);
 	free(transfers);
 }
@@ -58,7 +74,7 @@ void transfers_stop(struct transfers *transfers)
 {
 	pthread_mutex_lock(&transfers->lock);
 	transfers->stopped = true;
-	pthread_cond_broadcast(&transfers->finished);
+	pthread_cond_broadcast(&transfers->changed);
 	pthread_mutex_unlock(&transfers->lock);
 }
 
@@ -88,6 +104,60 @@ void transfer_unref(struct transfer *transfer)
 	free(transfer);
 }
 
+/* Whoever waits looks again. True: it was expected, and is not too late. The lock is held, as for all with `expected` in the name. */
+static bool end_expected(struct transfers *transfers, const char *zone)
+{
+	struct expected *expected;
+	HASH_FIND_STR(transfers->expected, zone, expected);
+	if (!expected)
+		return false;
+	bool in_time = clock_monotonic_us() < expected->until_us;
+	HASH_DEL(transfers->expected, expected);
+	free(expected);
+	pthread_cond_broadcast(&transfers->changed);
+	return in_time;
+}
+
+static void drop_old_expected(struct transfers *transfers)
+{
+	struct expected *expected, *next;
+	uint64_t now = clock_monotonic_us();
+	HASH_ITER(hh, transfers->expected, expected, next) {
+		if (now >= expected->until_us)
+			(void)end_expected(transfers, expected->zone);
+	}
+}
+
+int transfers_expect(struct transfers *transfers, const char *zone, int64_t hold_us)
+{
+	struct transfer *offered;
+	struct expected *known, *expected = calloc(1, sizeof(*expected));
+	if (!expected)
+		return -ENOMEM;
+	snprintf(expected->zone, sizeof(expected->zone), "%s", zone);
+	expected->until_us = clock_monotonic_us() + (uint64_t)hold_us;
+	pthread_mutex_lock(&transfers->lock);
+	drop_old_expected(transfers);
+	HASH_FIND_STR(transfers->offers, zone, offered);
+	HASH_FIND_STR(transfers->expected, zone, known);
+	int r = offered || known ? -EEXIST : HASH_COUNT(transfers->expected) >= EXPECTED_MAX ? -EBUSY : 0;
+	if (r == 0)
+		HASH_ADD_STR(transfers->expected, zone, expected);
+	pthread_mutex_unlock(&transfers->lock);
+	if (r < 0)
+		free(expected);
+	return r;
+}
+
+void transfers_forget(struct transfers *transfers, const char *zone)
+{
+	pthread_mutex_lock(&transfers->lock);
+	(void)end_expected(transfers, zone);
+	pthread_mutex_unlock(&transfers->lock);
+}
+
+bool transfer_is_awaited(const struct transfer *transfer) { return transfer->awaited; }
+
 int transfers_open(struct transfers *transfers, const struct transfer_offer *offer, struct transfer **ret)
 {
 	struct transfer *transfer, *other;
@@ -98,8 +168,10 @@ int transfers_open(struct transfers *transfers, const struct transfer_offer *off
 	transfer->references = 2; /* the table's and the caller's */
 	pthread_mutex_lock(&transfers->lock);
 	HASH_FIND_STR(transfers->offers, transfer->zone, other);
-	if (!other)
+	if (!other) {
 		HASH_ADD_STR(transfers->offers, zone, transfer);
+		transfer->awaited = end_expected(transfers, transfer->zone);
+	}
 	pthread_mutex_unlock(&transfers->lock);
 	if (other) {
 		transfer->references = 1;
@@ -121,13 +193,48 @@ void transfers_close(struct transfers *transfers, struct transfer *transfer)
 	transfer_unref(transfer);
 }
 
-struct transfer *transfers_find(struct transfers *transfers, const char *zone)
+/* With the lock held. */
+static struct transfer *find_offer(struct transfers *transfers, const char *zone)
 {
 	struct transfer *transfer;
-	pthread_mutex_lock(&transfers->lock);
 	HASH_FIND_STR(transfers->offers, zone, transfer);
 	if (transfer)
 		transfer->references++;
+	return transfer;
+}
+
+struct transfer *transfers_find(struct transfers *transfers, const char *zone)
+{
+	pthread_mutex_lock(&transfers->lock);
+	struct transfer *transfer = find_offer(transfers, zone);
+	pthread_mutex_unlock(&transfers->lock);
+	return transfer;
+}
+
+/* Waits for a change, or until the time (monotonic, µs); the lock is held. */
+static void wait_change(struct transfers *transfers, uint64_t until)
+{
+	struct timespec when = { .tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000 };
+	(void)pthread_cond_timedwait(&transfers->changed, &transfers->lock, &when);
+}
+
+struct transfer *transfers_await(struct transfers *transfers, const char *zone)
+{
+	struct transfer *transfer;
+	struct expected *expected = NULL;
+	pthread_mutex_lock(&transfers->lock);
+	for (;;) {
+		transfer = find_offer(transfers, zone);
+		HASH_FIND_STR(transfers->expected, zone, expected);
+		if (transfer || transfers->stopped || !expected)
+			break;
+		if (clock_monotonic_us() >= expected->until_us) {
+			COUNT(METRIC_TRANSFERS_EARLY_VAIN);
+			(void)end_expected(transfers, zone);
+			break;
+		}
+		wait_change(transfers, expected->until_us);
+	}
 	pthread_mutex_unlock(&transfers->lock);
 	return transfer;
 }
@@ -151,7 +258,7 @@ void transfer_finished(struct transfer *transfer)
 		return;
 	pthread_mutex_lock(&transfers->lock);
 	transfer->finished++;
-	pthread_cond_broadcast(&transfers->finished);
+	pthread_cond_broadcast(&transfers->changed);
 	pthread_mutex_unlock(&transfers->lock);
 }
 
@@ -166,8 +273,7 @@ int transfer_wait(struct transfers *transfers, struct transfer *transfer, int be
 			result = -ETIMEDOUT;
 			break;
 		}
-		struct timespec when = { .tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000 };
-		(void)pthread_cond_timedwait(&transfers->finished, &transfers->lock, &when);
+		wait_change(transfers, until);
 	}
 	if (transfer->finished > before)
 		result = transfer->finished;

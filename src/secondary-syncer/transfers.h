@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
+#include <stdbool.h>
 #include "common/zone_head.h"
 #include "secondary-syncer/applied_book.h"
 /*
@@ -28,8 +29,19 @@ int transfers_open(struct transfers *transfers, const struct transfer_offer *off
 /* The zone is no longer on offer; whoever serves it now finishes undisturbed. */
 void transfers_close(struct transfers *transfers, struct transfer *transfer);
 
-/* For the DNS server. NULL: not on offer. */
+/*
+ * PowerDNS is about to be told to fetch a zone that will be on offer soon: whoever looks for it waits up to hold_us. -EEXIST: it is
+ * on offer, or expected already; -EBUSY: as many are expected as PowerDNS fetches at a time.
+ */
+int transfers_expect(struct transfers *transfers, const char *zone, int64_t hold_us);
+/* PowerDNS could not be told: nobody waits any more. */
+void transfers_forget(struct transfers *transfers, const char *zone);
+/* When it was opened PowerDNS had been told to fetch it. */
+bool transfer_is_awaited(const struct transfer *transfer);
+
+/* For the DNS server. NULL: not on offer; find does not wait for what is expected, await does. */
 struct transfer *transfers_find(struct transfers *transfers, const char *zone);
+struct transfer *transfers_await(struct transfers *transfers, const char *zone);
 void transfer_unref(struct transfer *transfer);
 /* Makes one that is not on offer to others (for a transfer that nobody of us asked for). */
 int transfer_new(const struct transfer_offer *offer, struct transfer **ret);

@@ -19,6 +19,7 @@
 #include "zone-provider/publish.h"
 
 #define EVENTS_IN_HAND 256           /* messages between the pulling thread and the loop */
+#define ANNOUNCE_WAITING 4           /* with more zones than this in work, secondaries have enough to do without being told what comes */
 #define RETRY_US 200000
 #define RETRY_CEILING_US 30000000
 
@@ -29,6 +30,7 @@ struct provider {
 	struct signing_key *key;
 	struct trusted_keys *trusted;
 	struct tsig_key *tsig;
+	struct head_cache *heads;
 	struct zone_schedule *schedule;
 	struct work_pool *pool;
 	struct mailbox *events;
@@ -42,6 +44,7 @@ struct publication {
 	struct work_job job; /* first */
 	struct provider *provider;
 	struct zone_run *run;
+	unsigned wishes;
 	int error;
 	bool primary_away; /* it failed, and PowerDNS does not answer */
 	struct publish_result result;
@@ -84,7 +87,7 @@ static void publication_run(struct work_job *job, void *context)
 {
 	struct publication *publication = (struct publication *)job;
 	struct zone_run *run = publication->run;
-	publication->error = publish_zone(&publication->provider->publisher, context, run->zone, run->wishes, run->newest,
+	publication->error = publish_zone(&publication->provider->publisher, context, run->zone, publication->wishes, run->newest,
 	                                  &publication->result, publication->reason, sizeof(publication->reason));
 	publication->primary_away = publication->error < 0 && pdns_api_ping(context, NULL) < 0;
 }
@@ -215,6 +218,9 @@ static void start_run(struct zone_run *run, void *userdata)
 	publication->job.done = publication_done;
 	publication->provider = provider;
 	publication->run = run;
+	publication->wishes = run->wishes;
+	if (run->attempt > 0 || zone_schedule_waiting(provider->schedule) > ANNOUNCE_WAITING)
+		publication->wishes &= ~(unsigned)PUBLISH_ANNOUNCE;
 	work_submit(provider->pool, &publication->job);
 }
 
@@ -222,7 +228,7 @@ static void start_run(struct zone_run *run, void *userdata)
 
 static unsigned wishes_of(enum zone_change change)
 {
-	return change == ZONE_DELETED ? PUBLISH_DELETION : change == ZONE_REWRITE ? PUBLISH_REWRITE : 0;
+	return change == ZONE_DELETED ? PUBLISH_DELETION : change == ZONE_REWRITE ? PUBLISH_REWRITE : change == ZONE_CHANGED ? PUBLISH_ANNOUNCE : 0;
 }
 
 static void event_in_loop(void *message, void *userdata)
@@ -305,8 +311,11 @@ static int start_parts(struct provider *provider)
 	int r = make_keys(provider);
 	if (r < 0)
 		return r;
-	provider->publisher = (struct publisher){ .bus = bus, .options = options, .key = provider->key,
-	                                          .trusted = provider->trusted, .tsig = provider->tsig };
+	r = head_cache_new(&provider->heads);
+	if (r < 0)
+		return r;
+	provider->publisher = (struct publisher){ .bus = bus, .options = options, .key = provider->key, .trusted = provider->trusted,
+	                                          .tsig = provider->tsig, .heads = provider->heads, .id = daemon_id(provider->daemon) };
 	struct zone_schedule_options schedule = { .coalesce_us = options->coalesce,
 	                                          .retry_us = RETRY_US,
 	                                          .retry_ceiling_us = RETRY_CEILING_US,
@@ -357,6 +366,7 @@ void provider_stop(void *state)
 	mailbox_free(provider->events, (void (*)(void *))bus_message_free);
 	sd_event_source_disable_unref(provider->progress);
 	zone_schedule_free(provider->schedule);
+	head_cache_free(provider->heads);
 	signing_key_free(provider->key);
 	trusted_keys_free(provider->trusted);
 	tsig_key_free(provider->tsig);

@@ -9,7 +9,9 @@
 #include "common/axfr_client.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/coming.h"
 #include "common/error.h"
+#include "common/subject.h"
 #include "common/zone_store.h"
 #include "zone-provider/provider_metrics.h"
 
@@ -27,6 +29,7 @@ struct attempt {
 	unsigned wishes;
 	uint64_t covers_event;
 	bool has_head;       /* the store has a head that verifies */
+	bool from_cache;     /* or had, when we stored it */
 	struct zone_head head;
 	uint64_t sequence;   /* of whatever the store has; 0: nothing */
 	char *reason;
@@ -38,6 +41,7 @@ struct attempt {
 static int read_head(struct attempt *attempt)
 {
 	const struct publisher *publisher = attempt->publisher;
+	attempt->from_cache = false;
 	int r = zone_store_head(publisher->bus, publisher->options->daemon.prefix, publisher->trusted, attempt->zone,
 	                        &attempt->head, &attempt->sequence, NULL);
 	attempt->has_head = r == 0;
@@ -56,6 +60,17 @@ static int read_head(struct attempt *attempt)
 	return r;
 }
 
+/* The head that we stored last serves as well, until something is to be concluded from it but that there is a newer one. */
+static int recall_head(struct attempt *attempt)
+{
+	if ((attempt->wishes & (PUBLISH_REWRITE | PUBLISH_DELETION)) ||
+	    !head_cache_get(attempt->publisher->heads, attempt->zone, &attempt->head))
+		return read_head(attempt);
+	attempt->has_head = attempt->from_cache = true;
+	attempt->sequence = attempt->head.sequence;
+	return 0;
+}
+
 /* Strictly growing per zone, whatever the clocks of several providers say. */
 static uint64_t next_generation(const struct attempt *attempt)
 {
@@ -72,6 +87,8 @@ static int store(struct attempt *attempt, struct zone_head *head, struct spool *
 	head->covers_event = attempt->covers_event;
 	uint64_t sequence;
 	int r = zone_store_put(publisher->bus, prefix, publisher->key, head, body, attempt->sequence, &sequence);
+	if (r < 0)
+		head_cache_drop(publisher->heads, attempt->zone);
 	if (r == ERROR_CONFLICT) {
 		COUNT(METRIC_CONFLICTS);
 		EXPLAIN(attempt, "the zone's head changed again and again while it was stored");
@@ -82,6 +99,8 @@ static int store(struct attempt *attempt, struct zone_head *head, struct spool *
 		EXPLAIN(attempt, "cannot write to the zone store: %s", error_text(r));
 		return r;
 	}
+	head->sequence = sequence;
+	head_cache_put(publisher->heads, head);
 	if (attempt->has_head && attempt->head.place == ZONE_BODY_CHUNKS)
 		(void)zone_store_drop_body(publisher->bus, prefix, attempt->head.body_id); /* else the sweep finds it */
 	return 0;
@@ -172,7 +191,10 @@ static int transfer(struct attempt *attempt, struct zone_body_facts *ret_facts, 
 static int after_failed_transfer(struct attempt *attempt, int error, struct publish_result *result)
 {
 	struct pdns_zone zone;
-	int r = ask_primary(attempt, &zone);
+	int r = attempt->from_cache ? read_head(attempt) : 0;
+	if (r < 0)
+		return r;
+	r = ask_primary(attempt, &zone);
 	if (r == -ENOENT)
 		return publish_deletion(attempt, result);
 	if (r == 0 && error == ERROR_NOT_AUTH && zone.serial == 0 && zone.edited_serial == 0) {
@@ -188,19 +210,57 @@ static int after_failed_transfer(struct attempt *attempt, int error, struct publ
 	return error;
 }
 
+static bool is_equal(const struct attempt *attempt, const struct zone_body_facts *facts)
+{
+	return attempt->has_head && attempt->head.state == ZONE_STATE_PRESENT &&
+	       memcmp(&attempt->head.facts.digest, &facts->digest, sizeof(facts->digest)) == 0;
+}
+
+/* Before nothing is written because nothing changed. ERROR_CONFLICT: another head stands, which may be newer than this transfer. */
+static int see_that_it_stands(struct attempt *attempt)
+{
+	uint64_t sequence = attempt->sequence;
+	int r = read_head(attempt);
+	if (r < 0 || attempt->sequence == sequence)
+		return r;
+	head_cache_drop(attempt->publisher->heads, attempt->zone);
+	return ERROR_CONFLICT;
+}
+
+/* While the primary signs and sends, the secondaries can have their PowerDNS ready. */
+static void announce(const struct attempt *attempt)
+{
+	const struct publisher *publisher = attempt->publisher;
+	const struct zone_head *head = &attempt->head;
+	if (!(attempt->wishes & PUBLISH_ANNOUNCE) || !attempt->has_head || head->state != ZONE_STATE_PRESENT ||
+	    head->facts.size > COMING_SIZE_MAX)
+		return;
+	char subject[SUBJECT_SIZE];
+	struct coming coming = { .follows = head->generation };
+	snprintf(coming.zone, sizeof(coming.zone), "%s", attempt->zone);
+	CLEANUP(free) char *text = NULL;
+	subject_coming(publisher->options->daemon.prefix, publisher->id, subject);
+	if (coming_encode(&coming, &text) == 0)
+		(void)bus_publish(publisher->bus, subject, text, strlen(text));
+}
+
 static int publish_content(struct attempt *attempt, struct publish_result *result)
 {
 	CLEANUP(spool) struct spool *body = NULL;
 	struct zone_head head = { .state = ZONE_STATE_PRESENT };
+	announce(attempt);
 	int r = transfer(attempt, &head.facts, &body);
 	if (r < 0)
 		return after_failed_transfer(attempt, r, result);
+	if (attempt->from_cache && is_equal(attempt, &head.facts)) {
+		r = see_that_it_stands(attempt);
+		if (r < 0)
+			return r;
+	}
 	uint64_t size = head.facts.size;
 	result->serial = head.facts.serial;
 	result->records = head.facts.records;
-	bool equal = attempt->has_head && attempt->head.state == ZONE_STATE_PRESENT &&
-	             memcmp(&attempt->head.facts.digest, &head.facts.digest, sizeof(head.facts.digest)) == 0;
-	if (equal && !(attempt->wishes & PUBLISH_REWRITE)) {
+	if (is_equal(attempt, &head.facts) && !(attempt->wishes & PUBLISH_REWRITE)) {
 		COUNT(METRIC_UNCHANGED);
 		result->outcome = PUBLISH_UNCHANGED;
 		result->generation = attempt->head.generation;
@@ -227,7 +287,7 @@ int publish_zone(const struct publisher *publisher, struct pdns_api *api, const 
 		struct attempt attempt = { .publisher = publisher, .api = api, .zone = zone, .wishes = wishes,
 		                           .covers_event = covers_event, .reason = reason, .reason_size = reason_size };
 		reason[0] = '\0';
-		r = read_head(&attempt);
+		r = recall_head(&attempt);
 		if (r < 0)
 			return r;
 		if (wishes & PUBLISH_DELETION) {

@@ -5,6 +5,7 @@
 #include "common/pdns_api.h"
 #include "common/tsig.h"
 #include "common/zone_name.h"
+#include "zone-provider/head_cache.h"
 #include "zone-provider/provider_options.h"
 /*
  * Brings one zone from the primary into the zone store: transfer, digest, compare, sign, store. Blocking; runs on a worker.
@@ -17,11 +18,14 @@ struct publisher {
 	const struct signing_key *key;
 	const struct trusted_keys *trusted; /* the public half of key */
 	const struct tsig_key *tsig;        /* or NULL */
+	struct head_cache *heads;
+	const char *id;                     /* the provider's */
 };
 
 enum publish_wish {
 	PUBLISH_REWRITE = 1, /* store a new head even if the content is what the store has */
 	PUBLISH_DELETION = 2, /* a deletion was asked for: sign it if the primary says that the zone is gone */
+	PUBLISH_ANNOUNCE = 4, /* a new head is likely: tell the secondaries that it comes */
 };
 
 enum publish_outcome {

@@ -128,17 +128,24 @@ def test_changing_routes(lab, zone):
     lab.wait_same(zone)
 
 
+def events_of(lab, zone):
+    """What the provider got of one zone: others, which earlier requests left in doubt, are looked at again now and then."""
+    lines = (lab.dir / "log" / "zone-provider.log").read_text().splitlines()
+    return [line for line in lines if "debug: event " in line and f"zone={zone}" in line.split()]
+
+
 def test_reading_makes_no_event(lab, zone):
     """Goal: what only reads, and a flush of the caches, makes no event."""
     lab.api.create(zone, kit.www(zone))
     lab.wait_same(zone)
-    before = lab.metric("zone-provider", "pdns_distribute_provider_events_total")
+    before = events_of(lab, zone)
+    assert before
     for _ in range(20):
         lab.api.zone(zone, rrsets=True)
     lab.api.ok("PUT", f"/cache/flush?domain={zone}")
     lab.api.replace(zone, f"www.{zone}", "A", "192.0.2.33")
     lab.wait_answer(f"www.{zone}", "A", ["192.0.2.33"])
-    assert lab.metric("zone-provider", "pdns_distribute_provider_events_total") == before + 1
+    assert len(events_of(lab, zone)) == len(before) + 1
 
 
 def test_many_clients(lab, zone):

@@ -60,6 +60,8 @@ static void test_names(void **state)
 	assert_string_equal(text, "pdns.applied.ns1");
 	subject_covered("pdns", "p1", text);
 	assert_string_equal(text, "pdns.covered.p1");
+	subject_coming("pdns", "p1", text);
+	assert_string_equal(text, "pdns.coming.p1");
 	subject_ask("pdns", "secondary-syncer", "ns1", "zone", text);
 	assert_string_equal(text, "pdns.ask.secondary-syncer.ns1.zone");
 	subject_consumer("ns1", text);

@@ -116,6 +116,75 @@ static void the_end_ends_waiting(void **state)
 	transfers_close(transfers, transfer);
 }
 
+static void *open_later(void *userdata)
+{
+	struct transfer **transfer = userdata;
+	usleep(50000);
+	if (transfers_open(transfers, &zone.offer, transfer) < 0)
+		abort();
+	return NULL;
+}
+
+static void what_is_expected_is_waited_for(void **state)
+{
+	(void)state;
+	struct transfer *transfer, *served;
+	pthread_t thread;
+	assert_null(transfers_await(transfers, "zone.test."));
+	assert_int_equal(transfers_expect(transfers, "zone.test.", 60000000), 0);
+	assert_int_equal(transfers_expect(transfers, "zone.test.", 60000000), -EEXIST);
+	assert_null(transfers_find(transfers, "zone.test."));
+	assert_null(transfers_await(transfers, "other.test."));
+	assert_int_equal(pthread_create(&thread, NULL, open_later, &transfer), 0);
+	served = transfers_await(transfers, "zone.test.");
+	pthread_join(thread, NULL);
+	assert_ptr_equal(served, transfer);
+	assert_true(transfer_is_awaited(transfer));
+	assert_int_equal(transfers_expect(transfers, "zone.test.", 60000000), -EEXIST);
+	transfer_unref(served);
+	transfers_close(transfers, transfer);
+	assert_int_equal(transfers_open(transfers, &zone.offer, &transfer), 0);
+	assert_false(transfer_is_awaited(transfer)); /* once is once */
+	transfers_close(transfers, transfer);
+}
+
+static void what_does_not_come_is_given_up(void **state)
+{
+	(void)state;
+	struct transfer *transfer;
+	assert_int_equal(transfers_expect(transfers, "zone.test.", 20000), 0);
+	assert_null(transfers_await(transfers, "zone.test."));
+	assert_int_equal(transfers_expect(transfers, "zone.test.", 20000), 0);
+	usleep(30000);
+	assert_int_equal(transfers_open(transfers, &zone.offer, &transfer), 0);
+	assert_false(transfer_is_awaited(transfer)); /* too late: nobody need be waiting any more */
+	transfers_close(transfers, transfer);
+	assert_int_equal(transfers_expect(transfers, "zone.test.", 60000000), 0);
+	transfers_forget(transfers, "zone.test.");
+	transfers_forget(transfers, "zone.test.");
+	assert_null(transfers_await(transfers, "zone.test."));
+}
+
+static void few_are_expected_at_a_time(void **state)
+{
+	(void)state;
+	assert_int_equal(transfers_expect(transfers, "a.test.", 20000), 0);
+	assert_int_equal(transfers_expect(transfers, "b.test.", 60000000), 0);
+	assert_int_equal(transfers_expect(transfers, "c.test.", 60000000), -EBUSY);
+	usleep(30000);
+	assert_int_equal(transfers_expect(transfers, "c.test.", 60000000), 0); /* in the place of what did not come */
+}
+
+static void the_end_ends_expectations(void **state)
+{
+	(void)state;
+	pthread_t thread;
+	assert_int_equal(transfers_expect(transfers, "zone.test.", 60000000), 0);
+	assert_int_equal(pthread_create(&thread, NULL, stop_later, NULL), 0);
+	assert_null(transfers_await(transfers, "zone.test."));
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +193,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(soa_that_is_too_large_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(progress_keeps_waiting_alive, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end_ends_waiting, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_expected_is_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_does_not_come_is_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(few_are_expected_at_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_end_ends_expectations, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
