@@ -2,17 +2,33 @@
 #include "common/durable.h"
 #include <errno.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <utlist.h>
 #include "common/cleanup.h"
 #include "common/error.h"
 
 #define KEY_MAX 511
 #define VALUE_MAX (16u << 20)
+#define GROUP_MAX 256 /* writers that share a commit */
+
+/* What one caller has written; on its stack. */
+struct group_member {
+	const struct durable_change *changes;
+	size_t count;
+	int result;
+	bool done;
+	struct group_member *next, *prev;
+};
 
 struct durable {
 	MDB_env *env;
 	MDB_dbi dbi;
+	pthread_mutex_t lock;   /* of what follows; not held while the disk is waited for */
+	pthread_cond_t written;
+	bool writing;
+	struct group_member *queue;
 };
 
 static inline void cleanup_abort(MDB_txn **transaction) { if (*transaction) mdb_txn_abort(*transaction); }
@@ -55,6 +71,8 @@ int durable_open(const char *folder, size_t map_size, enum durable_sync sync, st
 	 * Without MDB_NOTLS a thread could hold one read transaction only. MDB_NOMETASYNC, not MDB_NOSYNC: the last
 	 * transactions may be lost in a power cut, but pages are on disk before a meta page names them.
 	 */
+	pthread_mutex_init(&map->lock, NULL);
+	pthread_cond_init(&map->written, NULL);
 	unsigned flags = MDB_NOTLS | (sync == DURABLE_LAZY ? MDB_NOMETASYNC : 0);
 	int code = mdb_env_create(&map->env);
 	if (code == MDB_SUCCESS)
@@ -80,6 +98,8 @@ void durable_close(struct durable *map)
 		return;
 	if (map->env)
 		mdb_env_close(map->env);
+	pthread_cond_destroy(&map->written);
+	pthread_mutex_destroy(&map->lock);
 	free(map);
 }
 
@@ -90,17 +110,8 @@ static bool key_is_valid(size_t key_size)
 
 int durable_put(struct durable *map, const void *key, size_t key_size, const void *value, size_t value_size)
 {
-	if (!key_is_valid(key_size) || value_size > VALUE_MAX)
-		return -EINVAL;
-	CLEANUP(abort) MDB_txn *transaction = NULL;
-	MDB_val k = { .mv_size = key_size, .mv_data = (void *)key };
-	MDB_val v = { .mv_size = value_size, .mv_data = (void *)value };
-	int code = mdb_txn_begin(map->env, NULL, 0, &transaction);
-	if (code == MDB_SUCCESS)
-		code = mdb_put(transaction, map->dbi, &k, &v, 0);
-	if (code == MDB_SUCCESS)
-		code = mdb_txn_commit(TAKE(transaction));
-	return translate(code);
+	struct durable_change change = { key, key_size, value ? value : "", value_size };
+	return durable_write(map, &change, 1);
 }
 
 int durable_get(struct durable *map, const void *key, size_t key_size, void **ret_value, size_t *ret_size)
@@ -129,38 +140,75 @@ int durable_get(struct durable *map, const void *key, size_t key_size, void **re
 
 int durable_delete(struct durable *map, const void *key, size_t key_size)
 {
-	if (!key_is_valid(key_size))
-		return -EINVAL;
+	struct durable_change change = { .key = key, .key_size = key_size };
+	return durable_write(map, &change, 1);
+}
+
+static int make_changes(const struct durable *map, MDB_txn *transaction, const struct group_member *member)
+{
+	int code = MDB_SUCCESS;
+	for (size_t i = 0; i < member->count && code == MDB_SUCCESS; i++) {
+		const struct durable_change *change = &member->changes[i];
+		MDB_val k = { .mv_size = change->key_size, .mv_data = (void *)change->key };
+		MDB_val v = { .mv_size = change->value_size, .mv_data = (void *)change->value };
+		code = v.mv_data ? mdb_put(transaction, map->dbi, &k, &v, 0) : mdb_del(transaction, map->dbi, &k, NULL);
+		if (code == MDB_NOTFOUND)
+			code = MDB_SUCCESS;
+	}
+	return code;
+}
+
+static int commit(const struct durable *map, struct group_member *const *group, size_t count)
+{
 	CLEANUP(abort) MDB_txn *transaction = NULL;
-	MDB_val k = { .mv_size = key_size, .mv_data = (void *)key };
 	int code = mdb_txn_begin(map->env, NULL, 0, &transaction);
-	if (code == MDB_SUCCESS)
-		code = mdb_del(transaction, map->dbi, &k, NULL);
-	if (code == MDB_NOTFOUND)
-		return 0;
+	for (size_t i = 0; i < count && code == MDB_SUCCESS; i++)
+		code = make_changes(map, transaction, group[i]);
 	if (code == MDB_SUCCESS)
 		code = mdb_txn_commit(TAKE(transaction));
 	return translate(code);
 }
 
+/* Commits what is queued. Where the group as a whole fails, each for itself: on a full disk a delete gets through. Locked. */
+static void write_queued(struct durable *map)
+{
+	struct group_member *group[GROUP_MAX];
+	size_t count = 0;
+	while (map->queue && count < GROUP_MAX) {
+		group[count] = map->queue;
+		DL_DELETE(map->queue, group[count]);
+		count++;
+	}
+	map->writing = true;
+	pthread_mutex_unlock(&map->lock);
+	int result = commit(map, group, count);
+	for (size_t i = 0; i < count; i++)
+		group[i]->result = result < 0 && count > 1 ? commit(map, &group[i], 1) : result;
+	pthread_mutex_lock(&map->lock);
+	map->writing = false;
+	for (size_t i = 0; i < count; i++)
+		group[i]->done = true; /* from here on it may be gone */
+	pthread_cond_broadcast(&map->written);
+}
+
+/* A sync takes milliseconds, so all who wait share one: the first writes what is queued by then, the others wait for the next. */
 int durable_write(struct durable *map, const struct durable_change *changes, size_t count)
 {
+	struct group_member member = { .changes = changes, .count = count };
 	for (size_t i = 0; i < count; i++) {
 		if (!key_is_valid(changes[i].key_size) || changes[i].value_size > VALUE_MAX)
 			return -EINVAL;
 	}
-	CLEANUP(abort) MDB_txn *transaction = NULL;
-	int code = mdb_txn_begin(map->env, NULL, 0, &transaction);
-	for (size_t i = 0; i < count && code == MDB_SUCCESS; i++) {
-		MDB_val k = { .mv_size = changes[i].key_size, .mv_data = (void *)changes[i].key };
-		MDB_val v = { .mv_size = changes[i].value_size, .mv_data = (void *)changes[i].value };
-		code = v.mv_data ? mdb_put(transaction, map->dbi, &k, &v, 0) : mdb_del(transaction, map->dbi, &k, NULL);
-		if (code == MDB_NOTFOUND)
-			code = MDB_SUCCESS;
+	pthread_mutex_lock(&map->lock);
+	DL_APPEND(map->queue, &member);
+	while (!member.done) {
+		if (map->writing)
+			pthread_cond_wait(&map->written, &map->lock);
+		else
+			write_queued(map);
 	}
-	if (code == MDB_SUCCESS)
-		code = mdb_txn_commit(TAKE(transaction));
-	return translate(code);
+	pthread_mutex_unlock(&map->lock);
+	return member.result;
 }
 
 int64_t durable_count(struct durable *map)

@@ -4,7 +4,8 @@
 #include <stdint.h>
 /*
  * A small durable map in a folder of its own (LMDB): keys of 1 to 511 bytes, values of any size up to 16 MiB.
- * A put or delete that returned 0 has been synced to disk. Any thread; writers wait for each other.
+ * A put or delete that returned 0 has been synced to disk. Any thread; those who write at the same time share a sync,
+ * and each gets its own result.
  */
 struct durable;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -166,11 +167,56 @@ static void kill_lazy(void **state)
 	survives_kill(DURABLE_LAZY);
 }
 
+/* Writers at the same time, each with a put that fits and one that never does. */
+struct writer {
+	pthread_t thread;
+	struct durable *map;
+	unsigned number;
+};
+
+#define WRITERS 16
+#define TURNS 30
+
+static void *write_much(void *userdata)
+{
+	const struct writer *writer = userdata;
+	static const char large[128 * 1024];
+	for (unsigned turn = 0; turn < TURNS; turn++) {
+		const unsigned keys[3] = { writer->number * 1000 + turn, 100000 + writer->number, 200000 + writer->number };
+		const struct durable_change changes[] = { { &keys[0], sizeof(keys[0]), "value", 5 }, { &keys[1], sizeof(keys[1]), "other", 5 },
+		                                          { &keys[1], sizeof(keys[1]), NULL, 0 } };
+		assert_int_equal(durable_write(writer->map, changes, ARRAY_SIZE(changes)), 0);
+		void *value = NULL;
+		assert_int_equal(durable_get(writer->map, &keys[0], sizeof(keys[0]), &value, NULL), 0);
+		free(value);
+		const struct durable_change wrong[] = { { &keys[2], sizeof(keys[2]), "value", 5 }, { "large", 5, large, sizeof(large) } };
+		assert_int_equal(durable_write(writer->map, wrong, ARRAY_SIZE(wrong)), -ENOSPC);
+	}
+	return NULL;
+}
+
+/* What one cannot write does not hinder the others, and leaves nothing behind. */
+static void many_writers(void **state)
+{
+	struct writer writers[WRITERS];
+	(void)state;
+	struct durable *map = open_map(120 * 1024, DURABLE_SYNC);
+	for (unsigned i = 0; i < WRITERS; i++) {
+		writers[i] = (struct writer){ .map = map, .number = i };
+		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_much, &writers[i]), 0);
+	}
+	for (unsigned i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+	assert_int_equal(durable_count(map), WRITERS * TURNS);
+	durable_close(map);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(map_of_texts, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(limits, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(many_writers, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(kill_synced, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(kill_lazy, make_folder, remove_folder),
 	};
