@@ -8,12 +8,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/axfr_client.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/zone_store.h"
 #include "secondary-syncer/dns_answer.h"
+#include "secondary-syncer/served.h"
 
 #define ASK_AGAIN_US 3000000           /* PowerDNS may have dropped a request to retrieve: say it again */
 #define JOINED_US 10000000             /* the same, where it was told of many at once */
@@ -21,11 +21,10 @@
 #define CONFIRM_FIRST_US 500           /* PowerDNS has the whole zone and commits: look again soon … */
 #define CONFIRM_CEILING_US 250000      /* … and then less and less often */
 #define SHUT_OUT_US 3000000            /* so long refused: look whether it is the zone that is missing or the right to have it */
-#define OTHER_SERIAL (-ECANCELED)      /* the zone served is still another one */
 #define REPLACED_TRIES 3               /* then what came meanwhile has its turn */
 #define GOOD_TIME_US 2000000           /* for a commit, and 1 s more per megabyte: PowerDNS needs a fraction of it … */
 #define GOOD_TIME_OCTET_US 1           /* … unless what it was sent is a zone that it will never serve as it came */
-#define FLUSH_CHECK_US 300000          /* then rather flush */
+#define SERIAL_FLUSH_US 50000          /* so long not served: flush, and again after twice that */
 #define SMALL_ZONE 65536               /* octets of text up to which all commits take about the same time */
 #define LARGE_ZONE (4 * 1024 * 1024)   /* octets of text after which freed memory is handed back to the system */
 
@@ -44,6 +43,7 @@ struct attempt {
 	struct book_entry before; /* all zero if not known */
 	struct book_entry after;  /* what the book is to say */
 	struct spool *body;
+	bool found;               /* PowerDNS had a zone of that name that the book did not know of */
 	bool replaced;            /* by a newer head, while the body was read */
 	struct applied *report;
 };
@@ -152,8 +152,10 @@ static enum made make_known(struct attempt *attempt, struct pdns_zone *zone, int
 	*error = pdns_api_create_secondary(attempt->api, attempt->zone, master);
 	if (*error == 0)
 		return MADE;
-	if (*error == -EEXIST)
+	if (*error == -EEXIST) {
+		attempt->found = true;
 		*error = pdns_api_zone(attempt->api, attempt->zone, zone);
+	}
 	if (*error < 0) {
 		explain(attempt, "cannot make the zone: %s", pdns_api_last_error(attempt->api));
 		return MADE_FAILED;
@@ -202,47 +204,62 @@ static enum made ask_first(struct attempt *attempt, struct pdns_zone *zone, int 
 	return made;
 }
 
-/* What PowerDNS serves. */
+/* Whether PowerDNS serves it. */
 
-struct served {
-	struct zone_digest digest;
-	const struct zone_head *head;
-	bool began;
-};
-
-static int add_served(const struct record *record, void *userdata)
+static int compare_served(const struct attempt *attempt)
 {
-	struct served *served = userdata;
-	if (!served->began) {
+	static const _Atomic bool never;
+	const struct served_zone zone = { attempt->zone, attempt->head.facts.serial, &attempt->head.facts.digest };
+	return served_compare(attempt->applier->options, &zone, attempt->applier->options->apply_timeout, &never);
+}
+
+/*
+ * The serial tells that the commit is done only where it changes, and where PowerDNS had nothing else before than what the book
+ * says. Then what is served can be read back later (prove.h).
+ */
+static bool is_told_by_serial(const struct attempt *attempt)
+{
+	const struct book_entry *before = &attempt->before;
+	if ((attempt->wishes & APPLY_FORCE) || attempt->found || (attempt->known && before->result != APPLIED_OK))
+		return false;
+	return before->generation == 0 || (before->state == ZONE_STATE_PRESENT && before->serial != attempt->head.facts.serial);
+}
+
+/*
+ * Asks for the serial once the commit should be done. Too early a question may have put what was there before, or that there was
+ * nothing, into PowerDNS's caches while it committed: they are flushed when that seems so.
+ */
+static int await_serial(struct attempt *attempt)
+{
+	struct commit_pace *pace = attempt->applier->pace;
+	uint32_t wanted = attempt->head.facts.serial;
+	bool small = attempt->head.facts.size <= SMALL_ZONE;
+	uint64_t start = clock_monotonic_us(), flush_us = SERIAL_FLUSH_US;
+	uint64_t give_up_us = GOOD_TIME_US + attempt->head.facts.size * GOOD_TIME_OCTET_US;
+	uint64_t delay = small ? commit_pace_guess(pace) : CONFIRM_FIRST_US;
+	bool missed = false;
+	for (;;) {
+		pause_us(attempt, delay);
+		uint64_t waited = clock_monotonic_us() - start;
+		if (missed && waited > flush_us) {
+			(void)pdns_api_flush(attempt->api, attempt->zone);
+			flush_us *= 2;
+		}
 		uint32_t serial;
-		served->began = true;
-		if (record_soa_serial(record, &serial) < 0 || serial != served->head->facts.serial)
-			return OTHER_SERIAL;
+		int r = served_serial(attempt->applier->options, attempt->zone, &serial);
+		if (r == 0 && serial == wanted) {
+			if (small)
+				commit_pace_learn(pace, missed, waited);
+			return 0;
+		}
+		if (waited > give_up_us || r == -ECONNREFUSED || gives_up(attempt))
+			return SERVED_OTHER_SERIAL;
+		missed = true;
+		delay = delay / 4 > CONFIRM_FIRST_US ? delay / 4 : CONFIRM_FIRST_US;
+		if (delay < waited / 8)
+			delay = waited / 8;
+		delay = delay < CONFIRM_CEILING_US ? delay : CONFIRM_CEILING_US;
 	}
-	return zone_digest_add(&served->digest, record);
-}
-
-/* 0: what PowerDNS serves is what was sent. OTHER_SERIAL, ERROR_BODY (same serial, other content), or why it cannot be told. */
-static int compare_served(struct attempt *attempt)
-{
-	struct axfr_source source = { .server = attempt->applier->options->secondary_dns,
-	                              .timeout_us = attempt->applier->options->apply_timeout };
-	struct served served = { .head = &attempt->head };
-	zone_digest_init(&served.digest);
-	struct axfr_failure failure;
-	int r = axfr_fetch(&source, attempt->zone, add_served, &served, &failure);
-	if (r < 0)
-		return r;
-	return memcmp(&served.digest, &attempt->head.facts.digest, sizeof(served.digest)) == 0 ? 0 : ERROR_BODY;
-}
-
-/* PowerDNS answers for the zone with the serial that it was sent, but does not let us have the zone. */
-static bool is_shut_out(const struct attempt *attempt, int error)
-{
-	struct axfr_source source = { .server = attempt->applier->options->secondary_dns, .timeout_us = SHUT_OUT_US };
-	uint32_t serial;
-	return (error == ERROR_NOT_AUTH || error == ERROR_DNS_REFUSED) &&
-	       axfr_ask_serial(&source, attempt->zone, &serial) == 0 && serial == attempt->head.facts.serial;
 }
 
 /* A zone caught while it was being signed, for one, comes out of PowerDNS in another form: its successor is not to wait for that. */
@@ -259,6 +276,10 @@ static int confirm(struct attempt *attempt)
 {
 	bool small = attempt->head.facts.size <= SMALL_ZONE;
 	struct commit_pace *pace = attempt->applier->pace;
+	if (is_told_by_serial(attempt) && await_serial(attempt) == 0) {
+		attempt->after.unproven = true;
+		return 0;
+	}
 	uint64_t start = clock_monotonic_us();
 	bool missed = false;
 	uint64_t delay = small ? commit_pace_guess(pace) : CONFIRM_FIRST_US;
@@ -276,7 +297,7 @@ static int confirm(struct attempt *attempt)
 			return r; /* refused: PowerDNS ended, and what it had not committed ended with it */
 		if (is_given_up(attempt, now - start))
 			return ERROR_REPLAYED;
-		if (now - start > SHUT_OUT_US && is_shut_out(attempt, r))
+		if (now - start > SHUT_OUT_US && served_shuts_out(attempt->applier->options, attempt->zone, attempt->head.facts.serial, r))
 			return r;
 		missed = true;
 		delay = delay < now - began ? now - began : delay; /* a large zone is not compared all the time */
@@ -287,16 +308,8 @@ static int confirm(struct attempt *attempt)
 
 static int explain_confirm(struct attempt *attempt, int error)
 {
-	const char *server = attempt->applier->options->secondary_dns;
-	if (error == ERROR_BODY)
-		explain(attempt, "PowerDNS serves serial %u with other content than it was sent", attempt->head.facts.serial);
-	else if (error == OTHER_SERIAL)
-		explain(attempt, "PowerDNS fetched serial %u but does not serve it; see its log", attempt->head.facts.serial);
-	else if (error == ERROR_DNS_REFUSED || error == ERROR_NOT_AUTH) /* PowerDNS says either to whom it allows none */
-		explain(attempt, "PowerDNS at %s refuses us AXFR, which confirms what it serves: allow this host in allow-axfr-ips, "
-		        "leave disable-axfr off, and check secondary-dns", server);
-	else
-		explain(attempt, "cannot see what PowerDNS serves at %s: %s; check secondary-dns", server, error_text(error));
+	served_explain(attempt->applier->options, attempt->head.facts.serial, error, attempt->report->reason,
+	               sizeof(attempt->report->reason));
 	return ERROR_DNS;
 }
 
@@ -332,10 +345,10 @@ static int transfer_in(struct attempt *attempt, struct transfer *transfer, struc
  */
 static void flush_caches(const struct attempt *attempt)
 {
-	struct axfr_source source = { .server = attempt->applier->options->secondary_dns, .timeout_us = FLUSH_CHECK_US };
 	uint32_t serial;
 	if (attempt->before.generation == 0 && !(attempt->wishes & APPLY_FORCE) &&
-	    axfr_ask_serial(&source, attempt->zone, &serial) == 0 && serial == attempt->head.facts.serial)
+	    (attempt->after.unproven || (served_serial(attempt->applier->options, attempt->zone, &serial) == 0 &&
+	                                 serial == attempt->head.facts.serial)))
 		return;
 	(void)pdns_api_flush(attempt->api, attempt->zone);
 }

@@ -12,7 +12,8 @@
 #include "secondary-syncer/transfers.h"
 /*
  * Brings one zone of the zone store into the local PowerDNS: verify, make known, have it transferred, see that it is
- * served as it was sent, note it down. Blocking; runs on a worker. One zone never runs twice at the same time.
+ * served, note it down. Where the serial tells that, the zone is read back later (prove.h), else at once. Blocking; runs on a
+ * worker. One zone never runs twice at the same time.
  */
 
 /* What all share; read-only once made, but for what the members themselves keep. */
@@ -30,6 +31,7 @@ struct applier {
 
 enum apply_wish {
 	APPLY_FORCE = 1, /* even if the book says that it has been applied; the head is read from the store if no message came */
+	APPLY_PROVE = 2, /* only read back what was applied: prove.h; nothing more when there is something else to do */
 };
 
 enum apply_outcome {

@@ -22,6 +22,7 @@
 #include "secondary-syncer/dns_server.h"
 #include "secondary-syncer/early.h"
 #include "secondary-syncer/local_check.h"
+#include "secondary-syncer/prove.h"
 #include "secondary-syncer/syncer_metrics.h"
 
 #define LISTEN_TRIES 30               /* in 3 s: PowerDNS asks from random ports, and may just be asking from ours */
@@ -49,6 +50,7 @@ struct syncer {
 	struct dns_server *dns;
 	struct zone_schedule *schedule;
 	struct work_pool *pool;
+	struct prover *prover;
 	struct mailbox *inputs;
 	struct bus_pull *pull;
 	struct early *early;
@@ -136,7 +138,10 @@ static void application_run(struct work_job *job, void *context)
 	struct application *application = (struct application *)job;
 	struct zone_run *run = application->run;
 	const struct applier *applier = &application->syncer->applier;
-	application->outcome = apply_zone(applier, context, run->zone, run->wishes, newest_head(run), &run->outdated, &application->report);
+	if (prover_is_proof(run))
+		application->outcome = prove_zone(applier, prover_current(application->syncer->prover), &run->outdated, &application->report);
+	else
+		application->outcome = apply_zone(applier, context, run->zone, run->wishes, newest_head(run), &run->outdated, &application->report);
 }
 
 static void publish_report(const struct syncer *syncer, const struct applied *report)
@@ -176,13 +181,20 @@ static void count_report(const struct applied *report)
 	COUNT(metrics[report->result]);
 }
 
+/* Proofs aside. */
+static size_t zones_in_work(const struct syncer *syncer)
+{
+	return zone_schedule_waiting(syncer->schedule) - prover_running(syncer->prover);
+}
+
 static void set_gauges(struct syncer *syncer)
 {
 	uint64_t zones, failing;
 	applied_book_counts(syncer->book, &zones, &failing);
+	metric_set(&syncer_metric_table[METRIC_ZONES_UNPROVEN], (int64_t)applied_book_count_unproven(syncer->book));
 	metric_set(&syncer_metric_table[METRIC_ZONES], (int64_t)zones);
 	metric_set(&syncer_metric_table[METRIC_ZONES_FAILING], (int64_t)failing);
-	metric_set(&syncer_metric_table[METRIC_ZONES_WAITING], (int64_t)zone_schedule_waiting(syncer->schedule));
+	metric_set(&syncer_metric_table[METRIC_ZONES_WAITING], (int64_t)zones_in_work(syncer));
 	metric_set(&syncer_metric_table[METRIC_PDNS_UP], syncer->powerdns == POWERDNS_UP);
 }
 
@@ -201,6 +213,8 @@ static void note_powerdns(struct syncer *syncer, enum powerdns_state now, const 
 	}
 	if (back && zone_schedule_kick(syncer->schedule) < 0)
 		LOG(LOG_ERR, "cannot set a timer");
+	if (back)
+		prover_wake(syncer->prover);
 	daemon_heartbeat_soon(syncer->daemon);
 }
 
@@ -216,6 +230,36 @@ static bool is_worth_saying(const struct syncer *syncer, const struct applicatio
 	return application->outcome == APPLY_WAITS && application->run->attempt % 16 == 2 && bus_connected(daemon_bus(syncer->daemon));
 }
 
+/* It ran, and whatever it was is acknowledged or will be tried again. */
+static void end_run(struct syncer *syncer, struct application *application, enum zone_run_outcome outcome, unsigned wishes)
+{
+	if (zone_schedule_ended(syncer->schedule, application->run, outcome, wishes) < 0)
+		LOG(LOG_ERR, "cannot set a timer");
+	free(application);
+}
+
+static void tell_report(struct syncer *syncer, const struct application *application)
+{
+	const struct applied *report = &application->report;
+	publish_report(syncer, report);
+	acknowledge(syncer, application->run);
+	count_report(report);
+	log_report(report, application->run);
+}
+
+/* A proof that could not be made is the prover's to repeat. */
+static void proof_done(struct syncer *syncer, struct application *application)
+{
+	enum apply_outcome outcome = application->outcome;
+	if (outcome == APPLY_RETRY)
+		tell_report(syncer, application);
+	else if (outcome != APPLY_ENDED)
+		LOG_ZONE(LOG_DEBUG, application->run->zone, "not proven yet: %s", application->report.reason);
+	end_run(syncer, application, outcome == APPLY_RETRY ? ZONE_RUN_LATER : ZONE_RUN_DONE, outcome == APPLY_RETRY ? APPLY_FORCE : 0);
+	prover_ended(syncer->prover, outcome == APPLY_RETRY || outcome == APPLY_ENDED);
+	set_gauges(syncer);
+}
+
 static void application_done(struct work_job *job, void *userdata)
 {
 	struct syncer *syncer = userdata;
@@ -224,6 +268,10 @@ static void application_done(struct work_job *job, void *userdata)
 	const struct applied *report = &application->report;
 	enum zone_run_outcome outcome = ZONE_RUN_DONE;
 	unsigned wishes = 0;
+	if (prover_is_proof(run)) {
+		proof_done(syncer, application);
+		return;
+	}
 	if (application->outcome == APPLY_PDNS_DOWN || application->outcome == APPLY_WAITS) {
 		outcome = ZONE_RUN_AGAIN;
 		if (application->outcome == APPLY_PDNS_DOWN)
@@ -235,19 +283,17 @@ static void application_done(struct work_job *job, void *userdata)
 			outcome = ZONE_RUN_LATER;
 			wishes = APPLY_FORCE;
 		}
-		publish_report(syncer, report);
-		acknowledge(syncer, run);
-		count_report(report);
-		log_report(report, run);
+		tell_report(syncer, application);
 	}
-	if (zone_schedule_ended(syncer->schedule, run, outcome, wishes) < 0)
-		LOG(LOG_ERR, "cannot set a timer");
+	if (run->wishes & APPLY_PROVE) /* something else came along with it */
+		prover_ended(syncer->prover, true);
+	end_run(syncer, application, outcome, wishes);
 	if (maker_left_behind(syncer->maker) && sd_event_source_set_time_relative(syncer->local_check, CHECK_MORE_US) < 0)
 		LOG(LOG_ERR, "cannot set a timer");
 	set_gauges(syncer);
-	if (zone_schedule_waiting(syncer->schedule) == 0)
+	prover_wake(syncer->prover);
+	if (zones_in_work(syncer) == 0)
 		daemon_heartbeat_soon(syncer->daemon);
-	free(application);
 }
 
 /* At the end: what did not run stays unacknowledged. */
@@ -523,6 +569,9 @@ static int start_loop_parts(struct syncer *syncer)
 	struct zone_schedule_options schedule = { .retry_us = RETRY_US, .retry_ceiling_us = RETRY_CEILING_US,
 	                                          .later_ceiling_us = LATER_CEILING_US, .start = start_run, .userdata = syncer };
 	int r = zone_schedule_new(loop, &schedule, &syncer->schedule);
+	struct prover_options proofs = { .book = syncer->book, .schedule = syncer->schedule };
+	if (r == 0)
+		r = prover_new(loop, &proofs, &syncer->prover);
 	if (r == 0)
 		r = work_pool_new(loop, (unsigned)syncer->options->workers, worker_start, worker_end, syncer, &syncer->pool);
 	if (r == 0)
@@ -610,6 +659,7 @@ void syncer_stop(void *state)
 	dns_server_stop(syncer->dns);
 	sd_event_source_disable_unref(syncer->progress);
 	sd_event_source_disable_unref(syncer->local_check);
+	prover_free(syncer->prover);
 	zone_schedule_free(syncer->schedule);
 	maker_free(syncer->maker);
 	transfers_free(syncer->transfers);
@@ -621,11 +671,14 @@ void syncer_stop(void *state)
 void syncer_status(void *state, char *text, size_t size)
 {
 	struct syncer *syncer = state;
-	uint64_t zones, failing;
+	uint64_t zones, failing, unproven = applied_book_count_unproven(syncer->book);
+	char proofs[64] = "";
 	int error = syncer->pull_error;
+	if (unproven > 0)
+		snprintf(proofs, sizeof(proofs), ", %llu to be read back", (unsigned long long)unproven);
 	applied_book_counts(syncer->book, &zones, &failing);
-	snprintf(text, size, "%llu zones, %llu failing, %zu in work%s", (unsigned long long)zones, (unsigned long long)failing,
-	         zone_schedule_waiting(syncer->schedule),
+	snprintf(text, size, "%llu zones, %llu failing, %zu in work%s%s", (unsigned long long)zones, (unsigned long long)failing,
+	         zones_in_work(syncer), proofs,
 	         error == ERROR_NO_STREAM ? "; not enrolled, or no zone store yet" : error == ERROR_DENIED ? "; NATS denies the zone store" : "");
 }
 
@@ -643,7 +696,7 @@ void syncer_heartbeat(void *state, void *json_object)
 	applied_book_root_hex(syncer->book, root);
 	json_object_set_new(json_object, "zones", json_integer((json_int_t)zones));
 	json_object_set_new(json_object, "failing", json_integer((json_int_t)failing));
-	json_object_set_new(json_object, "working", json_integer((json_int_t)zone_schedule_waiting(syncer->schedule)));
+	json_object_set_new(json_object, "working", json_integer((json_int_t)zones_in_work(syncer)));
 	json_object_set_new(json_object, "set_digest", json_string(root));
 	json_object_set_new(json_object, "pdns", json_string(syncer->powerdns == POWERDNS_UP ? "up" : "down"));
 }

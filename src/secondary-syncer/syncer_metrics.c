@@ -15,6 +15,10 @@ struct metric syncer_metric_table[] = {
 	                       "Heads not applied because the zone here was not made by the suite", NULL, 0 },
 	[METRIC_REPAIRS] = { NAME("repairs_total"), METRIC_COUNTER,
 	                     "Zones applied again because PowerDNS did not have what was applied", NULL, 0 },
+	[METRIC_PROOFS] = { NAME("proofs_total"), METRIC_COUNTER,
+	                    "Zones read back after they were confirmed and found to be as they were sent", NULL, 0 },
+	[METRIC_PROOFS_FAILED] = { NAME("proofs_failed_total"), METRIC_COUNTER,
+	                           "Zones read back after they were confirmed and found to differ, or not to be had; applied again", NULL, 0 },
 	[METRIC_TRANSFERS_SERVED] = { NAME("transfers_served_total"), METRIC_COUNTER, "Transfers served to the local PowerDNS", NULL, 0 },
 	[METRIC_TRANSFERS_EARLY] = { NAME("transfers_early_total"), METRIC_COUNTER,
 	                             "Transfers that PowerDNS was told to begin when a change was announced", NULL, 0 },
@@ -25,6 +29,7 @@ struct metric syncer_metric_table[] = {
 	[METRIC_ZONES] = { NAME("zones"), METRIC_GAUGE, "Zones applied", NULL, 0 },
 	[METRIC_ZONES_FAILING] = { NAME("zones_failing"), METRIC_GAUGE, "Zones whose newest head could not be applied", NULL, 0 },
 	[METRIC_ZONES_WAITING] = { NAME("zones_waiting"), METRIC_GAUGE, "Zones being applied or waiting for it", NULL, 0 },
+	[METRIC_ZONES_UNPROVEN] = { NAME("zones_unproven"), METRIC_GAUGE, "Zones confirmed by their serial and not read back yet", NULL, 0 },
 	[METRIC_PDNS_UP] = { NAME("powerdns_up"), METRIC_GAUGE, "Whether the local PowerDNS answered last time", NULL, 0 },
 	METRIC_END,
 };

@@ -158,12 +158,93 @@ static void many_writers_leave_a_true_digest(void **state)
 	applied_book_close(shared);
 }
 
+static size_t count_unproven_by_walk(struct applied_book *book)
+{
+	struct book_unproven one;
+	size_t count = 0;
+	for (int r = applied_book_next_unproven(book, NULL, &one); r == 0; r = applied_book_next_unproven(book, &one, &one))
+		count++;
+	return count;
+}
+
+static void what_is_unproven_is_found_until_it_is_proven(void **state)
+{
+	(void)state;
+	static const char *const zones[] = { ".", "a.", "sub.a.", "b." };
+	struct book_unproven one;
+	char last[64] = "";
+	struct applied_book *book = book_open();
+	struct book_entry entry = entry_of(5, ZONE_STATE_PRESENT), got;
+	assert_int_equal(applied_book_next_unproven(book, NULL, &one), -ENOENT);
+	assert_int_equal(applied_book_put(book, "proven.", &entry), 0);
+	assert_int_equal(applied_book_next_unproven(book, NULL, &one), -ENOENT);
+	entry.unproven = true;
+	for (size_t i = 0; i < ARRAY_SIZE(zones); i++)
+		assert_int_equal(applied_book_put(book, zones[i], &entry), 0);
+	assert_int_equal(applied_book_get(book, "a.", &got), 0);
+	assert_true(got.unproven);
+	assert_int_equal(got.result, APPLIED_OK);
+	assert_int_equal(count_unproven_by_walk(book), 4);
+	assert_int_equal(applied_book_count_unproven(book), 4);
+	assert_int_equal(applied_book_each(book, NULL, count_zone, last), 0); /* a walk over the zones ends before them */
+	assert_string_equal(last, "proven.");
+	applied_book_close(book);
+
+	book = book_open();
+	assert_int_equal(applied_book_count_unproven(book), 4);
+	entry.generation = 6;
+	assert_int_equal(applied_book_put(book, "b.", &entry), 0); /* one generation of a zone at a time */
+	assert_int_equal(applied_book_count_unproven(book), 4);
+	one = (struct book_unproven){ .zone = "b.", .generation = 5 };
+	assert_int_equal(applied_book_proven(book, &one), 0); /* too late: another one is to be proven */
+	assert_int_equal(applied_book_settle(book), 0);
+	assert_int_equal(applied_book_count_unproven(book), 4);
+	entry.unproven = false;
+	assert_int_equal(applied_book_put(book, "a.", &entry), 0);
+	assert_int_equal(applied_book_count_unproven(book), 3);
+	one = (struct book_unproven){ .zone = ".", .generation = 5 };
+	assert_int_equal(applied_book_proven(book, &one), 0);
+	assert_int_equal(applied_book_count_unproven(book), 2);
+	applied_book_close(book);
+
+	book = book_open();
+	assert_int_equal(applied_book_count_unproven(book), 2);
+	assert_int_equal(count_unproven_by_walk(book), 2);
+	applied_book_close(book);
+}
+
+static void many_are_proven(void **state)
+{
+	(void)state;
+	struct applied_book *book = book_open();
+	struct book_unproven one = { .generation = 5 };
+	struct book_entry entry = entry_of(5, ZONE_STATE_PRESENT);
+	entry.unproven = true;
+	for (int i = 0; i < 100; i++) {
+		snprintf(one.zone, sizeof(one.zone), "zone-%d.", i);
+		assert_int_equal(applied_book_put(book, one.zone, &entry), 0);
+		if (i % 2 == 0)
+			assert_int_equal(applied_book_proven(book, &one), 0);
+	}
+	assert_int_equal(applied_book_count_unproven(book), 50);
+	for (int i = 1; i < 100; i += 2) { /* with no entry between them */
+		snprintf(one.zone, sizeof(one.zone), "zone-%d.", i);
+		assert_int_equal(applied_book_proven(book, &one), 0);
+	}
+	assert_int_equal(applied_book_count_unproven(book), 0);
+	assert_int_equal(applied_book_settle(book), 0);
+	assert_int_equal(count_unproven_by_walk(book), 0);
+	applied_book_close(book);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(entries_survive_and_digest_is_rebuilt, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_present_zones_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_writers_leave_a_true_digest, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_unproven_is_found_until_it_is_proven, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_are_proven, setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_begins_after_a_zone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
