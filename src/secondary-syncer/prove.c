@@ -13,7 +13,6 @@
 #include "secondary-syncer/syncer_metrics.h"
 
 #define TIMEOUT_US 15000000       /* for each message of PowerDNS: what ends the program is not held up longer */
-#define BUSY_US 100000            /* between two proofs while there is other work, and so long after it */
 #define AWAY_US 1000000           /* after a proof that could not be made … */
 #define AWAY_CEILING_US 30000000  /* … and after many */
 
@@ -112,14 +111,9 @@ static void arm(struct prover *prover, uint64_t delay_us)
 		LOG(LOG_ERR, "cannot set a timer");
 }
 
-static uint64_t busy_us(const struct prover *prover)
-{
-	return prover->options.busy_us > 0 ? (uint64_t)prover->options.busy_us : BUSY_US;
-}
-
 static bool is_busy(const struct prover *prover)
 {
-	return zone_schedule_waiting(prover->options.schedule) > 0 || clock_monotonic_us() - prover->woken_us < busy_us(prover);
+	return zone_schedule_waiting(prover->options.schedule) > 0 || clock_monotonic_us() - prover->woken_us < (uint64_t)prover->options.busy_us;
 }
 
 /* Goes on to the next one; false: there is none. */
@@ -145,7 +139,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		return 0;
 	prover->running = !zone_schedule_busy(prover->options.schedule, prover->last.zone);
 	if (!prover->running)
-		arm(prover, busy_us(prover)); /* what it is doing is newer; its turn comes again */
+		arm(prover, (uint64_t)prover->options.busy_us); /* what it is doing is newer; its turn comes again */
 	else if (zone_schedule_add(prover->options.schedule, prover->last.zone, APPLY_PROVE, NULL, NULL) < 0)
 		prover_ended(prover, false);
 	return 0;
@@ -157,7 +151,7 @@ void prover_wake(struct prover *prover)
 	prover->woken_us = clock_monotonic_us();
 	(void)sd_event_source_get_enabled(prover->timer, &enabled);
 	if (!prover->running && (enabled == SD_EVENT_OFF || prover->failures > 0))
-		arm(prover, busy_us(prover));
+		arm(prover, (uint64_t)prover->options.busy_us);
 	prover->failures = 0;
 }
 
@@ -170,7 +164,7 @@ void prover_ended(struct prover *prover, bool told)
 	prover->running = false;
 	if (told) {
 		prover->failures = 0;
-		arm(prover, is_busy(prover) ? busy_us(prover) : 0);
+		arm(prover, is_busy(prover) ? (uint64_t)prover->options.busy_us : 0);
 	} else {
 		arm(prover, clock_backoff_us(prover->failures++, AWAY_US, AWAY_CEILING_US));
 	}
@@ -186,7 +180,7 @@ int prover_new(sd_event *loop, const struct prover_options *options, struct prov
 	if (!prover)
 		return -ENOMEM;
 	prover->options = *options;
-	int r = sd_event_add_time_relative(loop, &prover->timer, CLOCK_MONOTONIC, busy_us(prover), 0, on_timer, prover);
+	int r = sd_event_add_time_relative(loop, &prover->timer, CLOCK_MONOTONIC, (uint64_t)prover->options.busy_us, 0, on_timer, prover);
 	if (r < 0) {
 		free(prover);
 		return r;

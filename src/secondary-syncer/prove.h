@@ -15,7 +15,7 @@ struct prover;
 struct prover_options {
 	struct applied_book *book;
 	struct zone_schedule *schedule; /* a proof is a run with the wish APPLY_PROVE and nothing else */
-	int64_t busy_us;                /* between two proofs while there is other work, and for a while after it; 0: as always */
+	int64_t busy_us;                /* between two proofs while there is other work, and so long after it */
 };
 
 int prover_new(sd_event *loop, const struct prover_options *options, struct prover **ret);

@@ -13,6 +13,7 @@ struct syncer_options {
 	bool adopt;
 	int64_t local_check_interval; /* µs */
 	int64_t apply_timeout;        /* µs without any progress */
+	int64_t proof_interval;       /* µs */
 	int64_t spool_memory;         /* octets */
 };
 

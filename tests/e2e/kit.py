@@ -133,6 +133,15 @@ class TestLab(Lab):
         names = [path.stem for path in sorted((self.dir / "log").glob("*.log"))]
         return [(f"{self.dir.name}/{name}.log", self.log_tail(name, lines)) for name in names]
 
+    def first_day(self, number):
+        """Takes a secondary and its syncer back to their first day: PowerDNS runs without a zone, the syncer is stopped, and known."""
+        for name in (f"syncer-{number}", f"secondary-{number}"):
+            self.stop(name)
+            self.empty(name)
+        self.distribute("secondary", "remove", f"secondary-{number}")
+        self.start(f"secondary-{number}")
+        self.enroll(number)
+
     # What tests wait for
 
     def wait_same(self, zone, numbers=None, timeout=LIMIT):

@@ -22,16 +22,6 @@ def full_lab():
     assert not problems, problems
 
 
-def make_empty(lab, number):
-    lab.end(f"syncer-{number}")
-    lab.end(f"secondary-{number}")
-    for name in (f"syncer-{number}", f"secondary-{number}"):
-        lab.empty(name)
-    lab.distribute("secondary", "remove", f"secondary-{number}")
-    lab.start(f"secondary-{number}")
-    lab.enroll(number)
-
-
 def zones_of(lab, number):
     return {zone["name"]: zone for zone in lab.secondary_apis[number].zones()}
 
@@ -48,7 +38,7 @@ def check_all(lab, number):
 def test_empty_secondary(full_lab, number):
     """Goal: all are served as they were sent."""
     lab = full_lab
-    make_empty(lab, number)
+    lab.first_day(number)
     lab.start(f"syncer-{number}")
     check_all(lab, number)
 
@@ -57,7 +47,7 @@ def test_empty_secondary(full_lab, number):
 def test_killed_meanwhile(full_lab, number):
     """Goal: whenever the syncer is killed, all zones are there in the end."""
     lab = full_lab
-    make_empty(lab, number)
+    lab.first_day(number)
     for turn in range(4):
         lab.start(f"syncer-{number}", wait=False)
         time.sleep(0.3 + 0.15 * turn)
