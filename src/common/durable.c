@@ -172,7 +172,7 @@ static int commit(const struct durable *map, struct group_member *const *group, 
 /* Commits what is queued. Where the group as a whole fails, each for itself: on a full disk a delete gets through. Locked. */
 static void write_queued(struct durable *map)
 {
-	struct group_member *group[GROUP_MAX];
+	struct group_member *group[GROUP_MAX] = { 0 };
 	size_t count = 0;
 	while (map->queue && count < GROUP_MAX) {
 		group[count] = map->queue;

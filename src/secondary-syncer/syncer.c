@@ -21,7 +21,7 @@
 #include "secondary-syncer/apply.h"
 #include "secondary-syncer/dns_server.h"
 #include "secondary-syncer/early.h"
-#include "secondary-syncer/local_check.h"
+#include "secondary-syncer/periodic_check.h"
 #include "secondary-syncer/prove.h"
 #include "secondary-syncer/syncer_metrics.h"
 
@@ -31,9 +31,6 @@
 #define RETRY_US 100000
 #define RETRY_CEILING_US 2000000      /* while PowerDNS or the store is away */
 #define LATER_CEILING_US 300000000    /* for one zone that fails */
-#define REPAIRS_AT_ONCE 4000          /* found by one local check or asked for: bounds the memory when PowerDNS lost everything */
-#define CHECK_MORE_US 10000000        /* then the next one finds more */
-#define CHECK_AWAY_US 1000000         /* while PowerDNS is away */
 #define IDLE_WAITING 1                /* with more zones than this in work there is nothing to be won by being early */
 
 enum powerdns_state { POWERDNS_UNKNOWN, POWERDNS_UP, POWERDNS_DOWN };
@@ -55,9 +52,9 @@ struct syncer {
 	struct bus_pull *pull;
 	struct early *early;
 	struct ask_server *asks;
-	sd_event_source *progress, *local_check;
+	struct periodic_check *check;
+	sd_event_source *progress;
 	enum powerdns_state powerdns;
-	bool checking;          /* a local check runs */
 	_Atomic bool stopping;
 	_Atomic int pull_error; /* as logged last, by the pulling thread */
 };
@@ -288,8 +285,8 @@ static void application_done(struct work_job *job, void *userdata)
 	if (run->wishes & APPLY_PROVE) /* something else came along with it */
 		prover_ended(syncer->prover, true);
 	end_run(syncer, application, outcome, wishes);
-	if (maker_left_behind(syncer->maker) && sd_event_source_set_time_relative(syncer->local_check, CHECK_MORE_US) < 0)
-		LOG(LOG_ERR, "cannot set a timer");
+	if (maker_left_behind(syncer->maker))
+		periodic_check_soon(syncer->check);
 	set_gauges(syncer);
 	prover_wake(syncer->prover);
 	if (zones_in_work(syncer) == 0)
@@ -320,54 +317,7 @@ static void start_run(struct zone_run *run, void *userdata)
 	work_submit(syncer->pool, &application->job);
 }
 
-/* The local check: does PowerDNS still have what was applied? */
-
-struct check_job {
-	struct work_job job; /* first */
-	struct syncer *syncer;
-	int error;
-	bool powerdns_answers;
-	char reason[256];
-	size_t count, room;
-	char (*zones)[ZONE_NAME_SIZE];
-	size_t catalog_count;         /* catalogs that were left behind; if there are more, the next check finds them */
-	char catalogs[16][ZONE_NAME_SIZE];
-};
-
-static void check_catalog(const char *zone, void *userdata)
-{
-	struct check_job *check = userdata;
-	if (check->catalog_count < ARRAY_SIZE(check->catalogs) && !maker_uses(check->syncer->maker, zone))
-		snprintf(check->catalogs[check->catalog_count++], ZONE_NAME_SIZE, "%s", zone);
-}
-
-static void check_differs(const char *zone, void *userdata)
-{
-	struct check_job *check = userdata;
-	if (check->count == REPAIRS_AT_ONCE)
-		return;
-	if (check->count == check->room) {
-		size_t room = check->room ? check->room * 2 : 16;
-		void *grown = realloc(check->zones, room * sizeof(*check->zones));
-		if (!grown)
-			return; /* found by the next check */
-		check->zones = grown;
-		check->room = room;
-	}
-	snprintf(check->zones[check->count++], ZONE_NAME_SIZE, "%s", zone);
-}
-
-static void check_run(struct work_job *job, void *context)
-{
-	struct check_job *check = (struct check_job *)job;
-	check->error = local_check(context, check->syncer->book, syncer_master(check->syncer->options), check_differs, check_catalog,
-	                           check);
-	for (size_t i = 0; check->error == 0 && i < check->catalog_count; i++)
-		(void)maker_delete(check->syncer->maker, context, check->catalogs[i]);
-	if (check->error < 0)
-		snprintf(check->reason, sizeof(check->reason), "%s (%s)", error_text(check->error), pdns_api_last_error(context));
-	check->powerdns_answers = check->error == 0 || pdns_api_ping(context, NULL) == 0;
-}
+/* Zones that are not as they were applied. */
 
 static void repair(struct syncer *syncer, const char *zone)
 {
@@ -376,42 +326,23 @@ static void repair(struct syncer *syncer, const char *zone)
 		LOG_ZONE(LOG_ERR, zone, "cannot schedule a repair");
 }
 
-static void check_done(struct work_job *job, void *userdata)
+static void on_checked(const struct periodic_check_result *result, void *userdata)
 {
 	struct syncer *syncer = userdata;
-	struct check_job *check = (struct check_job *)job;
-	syncer->checking = false;
-	if (check->error < 0 && check->powerdns_answers) /* a list that takes too long must not hold up the zones */
-		LOG(LOG_WARNING, "cannot compare the local PowerDNS's list of zones with what was applied: %s", check->reason);
-	note_powerdns(syncer, check->powerdns_answers ? POWERDNS_UP : POWERDNS_DOWN, check->reason);
-	for (size_t i = 0; check->error == 0 && i < check->count; i++) {
-		if (zone_schedule_busy(syncer->schedule, check->zones[i]))
+	note_powerdns(syncer, result->powerdns_answers ? POWERDNS_UP : POWERDNS_DOWN, result->reason);
+	for (size_t i = 0; i < result->count; i++) {
+		if (zone_schedule_busy(syncer->schedule, result->zones[i]))
 			continue; /* differs because it is just being applied */
-		LOG_ZONE(LOG_WARNING, check->zones[i], "the local PowerDNS does not have it as it was applied: applying it again");
-		repair(syncer, check->zones[i]);
+		LOG_ZONE(LOG_WARNING, result->zones[i], "the local PowerDNS does not have it as it was applied: applying it again");
+		repair(syncer, result->zones[i]);
 	}
-	if (check->count == REPAIRS_AT_ONCE && sd_event_source_set_time_relative(syncer->local_check, CHECK_MORE_US) < 0)
-		LOG(LOG_ERR, "cannot set a timer");
 	set_gauges(syncer);
-	free(check->zones);
-	free(check);
 }
 
-static int on_local_check(sd_event_source *source, uint64_t usec, void *userdata)
+static bool powerdns_is_up(void *userdata)
 {
-	struct syncer *syncer = userdata;
-	/* While PowerDNS is away, look for it each second. */
-	uint64_t next = syncer->powerdns == POWERDNS_UP ? (uint64_t)syncer->options->local_check_interval : CHECK_AWAY_US;
-	struct check_job *check = syncer->checking ? NULL : calloc(1, sizeof(*check));
-	if (check) {
-		check->job.run = check_run;
-		check->job.done = check_done;
-		check->syncer = syncer;
-		syncer->checking = true;
-		work_submit(syncer->pool, &check->job);
-	}
-	int r = sd_event_source_set_time(source, usec + next);
-	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	const struct syncer *syncer = userdata;
+	return syncer->powerdns == POWERDNS_UP;
 }
 
 /* Zones that failed before the restart are tried again. */
@@ -579,15 +510,19 @@ static int start_loop_parts(struct syncer *syncer)
 		r = mailbox_new(loop, INPUTS_IN_HAND, input_in_loop, syncer, &syncer->inputs);
 	if (r == 0)
 		r = sd_event_add_time_relative(loop, &syncer->progress, CLOCK_MONOTONIC, ZONE_STORE_PROGRESS_US, 0, on_progress, syncer);
+	struct periodic_check_options check = { .pool = syncer->pool, .book = syncer->book, .maker = syncer->maker,
+	                                        .master = syncer_master(syncer->options),
+	                                        .interval_us = syncer->options->local_check_interval,
+	                                        .powerdns_is_up = powerdns_is_up, .done = on_checked, .userdata = syncer };
 	if (r >= 0)
-		r = sd_event_add_time_relative(loop, &syncer->local_check, CLOCK_MONOTONIC, 0, 0, on_local_check, syncer);
+		r = periodic_check_new(loop, &check, &syncer->check);
 	return r < 0 ? r : applied_book_each(syncer->book, NULL, retry_failed, syncer);
 }
 
 static bool is_idle(void *userdata)
 {
 	const struct syncer *syncer = userdata;
-	return syncer->powerdns == POWERDNS_UP && zone_schedule_waiting(syncer->schedule) <= IDLE_WAITING;
+	return syncer->powerdns == POWERDNS_UP && zones_in_work(syncer) <= IDLE_WAITING;
 }
 
 static int start_bus_parts(struct syncer *syncer)
@@ -659,7 +594,7 @@ void syncer_stop(void *state)
 	mailbox_free(syncer->inputs, input_free);
 	dns_server_stop(syncer->dns);
 	sd_event_source_disable_unref(syncer->progress);
-	sd_event_source_disable_unref(syncer->local_check);
+	periodic_check_free(syncer->check);
 	prover_free(syncer->prover);
 	zone_schedule_free(syncer->schedule);
 	maker_free(syncer->maker);
