@@ -34,10 +34,13 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	char command[128];
+	char path[128];
 	applied_book_close(book);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	for (const char *const *name = (const char *const[]){ "data.mdb", "lock.mdb", NULL }; *name; name++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, *name);
+		unlink(path);
+	}
+	return rmdir(folder);
 }
 
 static int add(const struct record *record, void *digest) { return zone_digest_add(digest, record); }
