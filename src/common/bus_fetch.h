@@ -2,9 +2,15 @@
 #pragma once
 #include "common/bus_internal.h"
 /*
- * The requests for the next messages of a pull consumer. Exactly one is outstanding; the next one is sent when it is used
- * up or over. The first one after opening is short: its end, if not a message, shows soon that the consumer exists and that
- * we may use it; a missing consumer and a missing right both look like silence.
+ * The requests for the next messages of a pull consumer. One always stands: nats-server 2.9.10, among others, drops a request
+ * without a word when a message comes just as it expires, and gives the message to nobody until the next request. So
+ * the next one is sent before the last can expire, and also when half of what was asked for has come, so that the server
+ * need not wait for us. Messages do not tell which request they answer; therefore requests are counted in rounds that end
+ * before the first request of the round can: what is left of a round is left behind, to be served or to expire unnoticed,
+ * and at no time do we believe that more is asked for than really is.
+ *
+ * The first request after opening is short: its end, if not a message, shows soon that the consumer exists and that we may
+ * use it; a missing consumer and a missing right both look like silence.
  */
 struct bus_fetch {
 	const char *stream, *consumer; /* borrowed */
@@ -17,11 +23,13 @@ struct bus_fetch {
 	/* its own: */
 	char subject[BUS_TEXT_SIZE];
 	char inbox[BUS_INBOX_SIZE];
-	unsigned remaining;   /* messages that the outstanding request may still bring; 0: none is outstanding */
-	bool probed;          /* the first request was answered */
-	bool drained;         /* the server said that nothing more is there */
-	unsigned denials;     /* refusals heard before the request was sent */
-	uint64_t deadline_us; /* when the outstanding request must have been answered */
+	unsigned remaining;     /* messages that this round's requests still bring, at least; 0: no request stands */
+	unsigned number, first; /* of the last request, and of the first of this round */
+	uint64_t round_ends_us; /* then the next round begins */
+	bool probed;            /* the first request was answered */
+	bool drained;           /* the server said that nothing more is there */
+	unsigned denials;       /* refusals heard before the last sign of life */
+	int64_t silent_us;      /* how long it has been listened in vain */
 };
 
 /* Waits for a connection and subscribes an inbox. -ECANCELED. */

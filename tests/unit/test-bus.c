@@ -476,6 +476,72 @@ static void test_pull_latency(void **state)
 	assert_int_equal(bus_consumer_delete(bus, "ZONES", "latency"), 0);
 }
 
+/*
+ * Messages that come at the very moment at which a request expires: nats-server 2.9.10 then drops the request without a word.
+ * No pull may take that for the consumer's end, or let the message wait for its next request.
+ */
+static void test_pull_expiring(void **state)
+{
+	enum { PULLS = 25, FROM_MS = 470, UNTIL_MS = 540, SILENCE_MS = 1800 };
+	struct counter counters[PULLS];
+	struct bus_pull *pulls[PULLS];
+	char name[16];
+
+	(void)state;
+	make_stream("EXPIRY", "expiry.>");
+	for (int i = 0; i < PULLS; i++) {
+		snprintf(name, sizeof(name), "expiry-%d", i);
+		make_consumer("EXPIRY", name);
+	}
+
+	uint64_t start = clock_monotonic_us(), sequence = 0;
+
+	for (int i = 0; i < PULLS; i++) {
+		snprintf(name, sizeof(name), "expiry-%d", i);
+		counters[i] = (struct counter){ .bus = bus };
+		assert_int_equal(bus_pull_start(bus, "EXPIRY", name, 1000, on_message, on_problem, &counters[i], &pulls[i]), 0);
+	}
+	while (clock_monotonic_us() - start < FROM_MS * 1000)
+		usleep(1000);
+	while (clock_monotonic_us() - start < UNTIL_MS * 1000)
+		sequence = store("expiry.x", "x");
+	for (int i = 0; i < PULLS; i++)
+		WAIT_FOR(atomic_load(&counters[i].sequence) >= sequence);
+	while (clock_monotonic_us() - start < SILENCE_MS * 1000)
+		usleep(1000);
+	for (int i = 0; i < PULLS; i++)
+		bus_pull_stop(pulls[i]);
+	for (int i = 0; i < PULLS; i++)
+		assert_int_equal(atomic_load(&counters[i].problems), 0);
+}
+
+/* What is asked for ahead is neither forgotten nor counted twice: several batches, and small ones, all come once. */
+static void test_pull_ahead(void **state)
+{
+	static const unsigned batches[] = { 1, 2, 3, 64 };
+	enum { MESSAGES = 300 };
+	char name[16], subject[32];
+
+	(void)state;
+	make_stream("AHEAD", "ahead.>");
+	for (int i = 0; i < MESSAGES; i++) {
+		snprintf(subject, sizeof(subject), "ahead.%d", i);
+		store(subject, "x");
+	}
+	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+		struct counter counter = { .bus = bus };
+		struct bus_pull *pull;
+
+		snprintf(name, sizeof(name), "ahead-%zu", i);
+		make_consumer("AHEAD", name);
+		assert_int_equal(bus_pull_start(bus, "AHEAD", name, batches[i], on_message, on_problem, &counter, &pull), 0);
+		WAIT_FOR(atomic_load(&counter.messages) >= MESSAGES);
+		bus_pull_stop(pull);
+		assert_int_equal(atomic_load(&counter.messages), MESSAGES);
+		assert_int_equal(atomic_load(&counter.problems), 0);
+	}
+}
+
 static void test_follow(void **state)
 {
 	struct counter counter = { 0 };
@@ -650,6 +716,8 @@ int main(void)
 		cmocka_unit_test(test_pull_denied),
 		cmocka_unit_test(test_pull_full),
 		cmocka_unit_test(test_pull_latency),
+		cmocka_unit_test(test_pull_expiring),
+		cmocka_unit_test(test_pull_ahead),
 		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_kv),
 		cmocka_unit_test(test_restart),
