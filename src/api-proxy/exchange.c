@@ -22,7 +22,8 @@ struct exchange {
 	const char *out;
 	size_t out_size, out_at;
 	int64_t out_offset; /* of `out` in the body */
-	bool out_end, send_paused;
+	int64_t out_whole;  /* size of the body, as in struct exchange_request */
+	bool out_end, out_end_taken, send_paused;
 
 	/* Answer. */
 	int status;
@@ -50,6 +51,7 @@ static size_t on_read(char *buffer, size_t size, size_t count, void *userdata)
 		exchange->send_paused = true;
 		return CURL_READFUNC_PAUSE;
 	}
+	exchange->out_end_taken = n == 0;
 	if (n > 0)
 		memcpy(buffer, exchange->out + exchange->out_at, n);
 	exchange->out_at += n;
@@ -237,6 +239,7 @@ int exchange_start(struct upstream *upstream, const struct exchange_request *req
 	exchange->upstream = upstream;
 	exchange->body_size = EXCHANGE_UNKNOWN;
 	exchange->out_end = request->body_size == EXCHANGE_NO_BODY;
+	exchange->out_whole = request->body_size;
 	exchange->in = malloc(BUFFER_SIZE);
 	exchange->pair = upstream_borrow(upstream);
 	int result = exchange->in && exchange->pair ? make_slist(exchange, request->headers) : -ENOMEM;
@@ -331,6 +334,19 @@ int exchange_send(struct exchange *exchange, const void *data, size_t size)
 	exchange->out = NULL;
 	exchange->out_size = exchange->out_at = 0;
 	return result;
+}
+
+/* Curl has taken all of the request. It asks for more than it was told the size of only if that is not known. */
+static bool is_sent(const struct exchange *exchange)
+{
+	bool body = exchange->out_whole == EXCHANGE_UNKNOWN ? exchange->out_end_taken : exchange->out_offset >= exchange->out_whole;
+	return body && exchange_was_sent(exchange);
+}
+
+int exchange_end(struct exchange *exchange)
+{
+	exchange->out_end = true;
+	return STEP_UNTIL(exchange, exchange->head_complete || is_sent(exchange));
 }
 
 int exchange_answer(struct exchange *exchange)

@@ -15,6 +15,7 @@ struct intent {
 	struct intents *intents;
 	struct intent_entry *entry;
 	enum zone_change change;
+	uint64_t note; /* see intent_note_sync */
 	char request[CLOCK_UUID_SIZE];
 };
 
@@ -45,7 +46,7 @@ static enum zone_change unsure(enum zone_change change)
 
 void intent_entry_release(struct intents *intents, struct intent_entry *entry)
 {
-	if (entry->open_total > 0 || entry->writes > 0 || entry->taken || (entry->due && entry->unwritten))
+	if (entry->open_total > 0 || entry->writes > 0 || entry->taken || entry->journaled || (entry->due && entry->unwritten))
 		return;
 	HASH_DEL(intents->entries, entry);
 	free(entry);
@@ -58,7 +59,23 @@ static bool is_recent(uint64_t at_us)
 	return at_us > now_us || now_us - at_us < 2 * INTENT_LINGER_US;
 }
 
-/* The zone's entry, made from its record on disk if it has one. */
+/* Nobody works on the zone of this record, so it is due: of this run as it says, of an earlier one we do not know how it ended. */
+static void take_record(struct intents *intents, struct intent_entry *entry, const void *value, size_t size)
+{
+	intent_record_read(value, size, &entry->record);
+	bool ours = entry->record.run == intents->run;
+	enum zone_change change = (enum zone_change)entry->record.change;
+	if (!ours)
+		change = unsure(change);
+	entry->due_change = entry->due ? merge(entry->due_change, change) : change;
+	entry->due = true;
+	entry->stamp = ++intents->stamp;
+	memcpy(entry->due_request, entry->record.request, sizeof(entry->due_request));
+	if (!ours && is_recent(entry->record.at_us))
+		intent_linger(intents, entry, entry->due_change, entry->due_request);
+}
+
+/* The zone's entry, made from its record in the map if it has one. */
 static int find_entry(struct intents *intents, const struct intent_key *key, struct intent_entry **ret)
 {
 	struct intent_entry *entry;
@@ -77,17 +94,9 @@ static int find_entry(struct intents *intents, const struct intent_key *key, str
 	if (!entry)
 		return -ENOMEM;
 	entry->key = *key;
-	if (result == 0 && !is_unnamed(key)) {
-		/* Nobody works on it, so it is due: of this run as it says, of an earlier one we do not know how it ended. */
-		intent_record_read(value, size, &entry->record);
-		enum zone_change change = (enum zone_change)entry->record.change;
-		entry->due = true;
-		entry->stamp = ++intents->stamp;
-		entry->due_change = entry->record.run == intents->run ? change : unsure(change);
-		memcpy(entry->due_request, entry->record.request, sizeof(entry->due_request));
-		if (entry->record.run != intents->run && is_recent(entry->record.at_us))
-			intent_linger(intents, entry, entry->due_change, entry->due_request);
-	}
+	entry->in_map = result == 0;
+	if (entry->in_map && !is_unnamed(key))
+		take_record(intents, entry, value, size);
 	HASH_ADD_KEYPTR(hh, intents->entries, entry->key.wire, entry->key.size, entry);
 	*ret = entry;
 	return 0;
@@ -124,13 +133,29 @@ void intent_close_request(struct intents *intents, struct intent_entry *entry, e
 {
 	entry->open[change]--;
 	if (--entry->open_total == 0 && !record_fits(entry)) {
-		if (entry->due)
+		if (entry->due) {
 			make_record(intents, entry, entry->due_request, entry->record.at_us);
-		else
-			entry->record.version = 0;
-		(void)intent_write_later(intents, entry);
+			intent_note_again(intents, entry);
+		} else {
+			intent_note_remove(intents, entry);
+		}
 	}
 	intent_entry_release(intents, entry);
+}
+
+/* With the mutex held, which is given up while the disk has to be waited for. */
+static int note_request(struct intents *intents, struct intent_entry *entry, const char *request)
+{
+	struct intent_record before = entry->record;
+	make_record(intents, entry, request, clock_realtime_us());
+	struct intent_record mine = entry->record;
+	int result = intent_note(intents, entry);
+	if (result < 0 && memcmp(&entry->record, &mine, sizeof(mine)) == 0)
+		entry->record = before; /* else somebody who came meanwhile has made a newer one */
+	/* A disk that failed when it was too late to refuse: from then on it has to show that it works first. */
+	if (result == 0 && intents->sync_failed)
+		result = intent_note_sync(intents, intents->notes);
+	return result;
 }
 
 int intent_begin(struct intents *intents, const char *zone, enum zone_change change, const char *request, struct intent **ret)
@@ -152,14 +177,10 @@ int intent_begin(struct intents *intents, const char *zone, enum zone_change cha
 	int result = find_entry(intents, &key, &intent->entry);
 	if (result == 0) {
 		struct intent_entry *entry = intent->entry;
-		struct intent_record before = entry->record;
 		entry->open[change]++;
 		entry->open_total++;
-		make_record(intents, entry, request, clock_realtime_us());
-		struct intent_record mine = entry->record;
-		result = intent_write_wait(intents, entry);
-		if (result < 0 && memcmp(&entry->record, &mine, sizeof(mine)) == 0)
-			entry->record = before; /* else somebody who came meanwhile has made a newer one */
+		result = note_request(intents, entry, request);
+		intent->note = intents->notes;
 		if (result < 0 && intents->keep_unwritten) {
 			entry->unwritten = true;
 			result = 1;
@@ -170,6 +191,15 @@ int intent_begin(struct intents *intents, const char *zone, enum zone_change cha
 	pthread_mutex_unlock(&intents->mutex);
 	if (result >= 0)
 		*ret = TAKE(intent);
+	return result;
+}
+
+int intent_secure(struct intent *intent)
+{
+	struct intents *intents = intent->intents;
+	pthread_mutex_lock(&intents->mutex);
+	int result = intent->entry->journaled ? intent_note_sync(intents, intent->note) : 0;
+	pthread_mutex_unlock(&intents->mutex);
 	return result;
 }
 
@@ -239,7 +269,7 @@ size_t intents_take(struct intents *intents, struct intent_due *ret, size_t max)
 			result = intent_scan(intents);
 		if (result < 0)
 			LOG(LOG_ERR, "cannot read the intents: %s", error_text(result));
-		intent_hot_add_unwritten(intents);
+		intent_hot_add_rest(intents);
 	}
 	while (count < max && intents->hot) {
 		struct intent_hot *hot = intents->hot; /* uthash keeps the order of adding */
@@ -262,11 +292,8 @@ void intents_give_back(struct intents *intents, const struct intent_due *due, bo
 	} else {
 		entry->due = false;
 		entry->unwritten = false;
-		if (entry->open_total == 0) {
-			entry->record.version = 0;
-			/* Out of memory: it stays on disk, and the next start publishes it once more. */
-			(void)intent_write_later(intents, entry);
-		}
+		if (entry->open_total == 0)
+			intent_note_remove(intents, entry);
 	}
 	intent_entry_release(intents, entry);
 	pthread_mutex_unlock(&intents->mutex);
@@ -283,7 +310,7 @@ int intents_flush(struct intents *intents)
 int64_t intents_count(struct intents *intents)
 {
 	pthread_mutex_lock(&intents->mutex);
-	int64_t count = durable_count(intents->map) - intent_linger_quiet(intents);
+	int64_t count = durable_count(intents->map) + intent_note_count(intents) - intent_linger_quiet(intents);
 	pthread_mutex_unlock(&intents->mutex);
 	return count > 0 ? count : 0;
 }
@@ -293,6 +320,29 @@ bool intents_found_unnamed(const struct intents *intents)
 	return intents->found_unnamed;
 }
 
+/* A note that an earlier run left. Its slot is the zone's from now on. */
+static void on_note(struct journal *journal, unsigned slot, const void *key, size_t key_size, const void *value, size_t value_size, void *userdata)
+{
+	struct intents *intents = userdata;
+	struct intent_key zone = { .size = key_size };
+	struct intent_entry *entry = NULL;
+	char name[ZONE_NAME_SIZE];
+	if (key_size <= INTENT_KEY_SIZE)
+		memcpy(zone.wire, key, key_size);
+	bool is_zone = key_size <= INTENT_KEY_SIZE && !is_unnamed(&zone) && zone_name_from_wire(zone.wire, key_size, name) >= 0;
+	intents->found_unnamed |= is_unnamed(&zone);
+	int result = is_zone ? find_entry(intents, &zone, &entry) : 0;
+	if (result < 0)
+		return; /* out of memory: the next start looks again */
+	if (!is_zone || entry->journaled) {
+		journal_remove(journal, slot);
+		return;
+	}
+	take_record(intents, entry, value, value_size);
+	entry->journaled = true;
+	entry->slot = slot;
+}
+
 int intents_open(const char *folder, bool keep_unwritten, void (*on_due)(void *userdata), void *userdata, struct intents **ret)
 {
 	struct intents *intents = calloc(1, sizeof(*intents));
@@ -300,6 +350,7 @@ int intents_open(const char *folder, bool keep_unwritten, void (*on_due)(void *u
 		return -ENOMEM;
 	pthread_mutex_init(&intents->mutex, NULL);
 	pthread_cond_init(&intents->written, NULL);
+	pthread_cond_init(&intents->synced, NULL);
 	intents->on_due = on_due;
 	intents->userdata = userdata;
 	intents->keep_unwritten = keep_unwritten;
@@ -312,11 +363,13 @@ int intents_open(const char *folder, bool keep_unwritten, void (*on_due)(void *u
 		if (intents->found_unnamed)
 			result = durable_delete(intents->map, unnamed.wire, unnamed.size);
 	}
+	if (result == 0)
+		result = journal_open(folder, on_note, intents, &intents->journal);
 	if (result < 0) {
 		intents_close(intents);
 		return result;
 	}
-	intents->scan = durable_count(intents->map) > 0;
+	intents->scan = intents->entries || durable_count(intents->map) > 0;
 	*ret = intents;
 	return 0;
 }
@@ -333,7 +386,14 @@ void intents_close(struct intents *intents)
 		HASH_DEL(intents->hot, hot);
 		free(hot);
 	}
+	struct intent_entry *entry, *next_entry;
+	HASH_ITER(hh, intents->entries, entry, next_entry) {
+		HASH_DEL(intents->entries, entry);
+		free(entry);
+	}
+	journal_close(intents->journal);
 	durable_close(intents->map);
+	pthread_cond_destroy(&intents->synced);
 	pthread_cond_destroy(&intents->written);
 	pthread_mutex_destroy(&intents->mutex);
 	free(intents);

@@ -7,7 +7,7 @@
 /*
  * What may have changed and was not published yet: one entry per zone, on disk. An entry is made before a request is
  * forwarded and goes when JetStream has acknowledged an event that was sent after every request on that zone had its answer.
- * In memory is only what is being worked on, however long the backlog is. Any thread.
+ * Most live just in a journal; what has no room there goes to a map, so that memory is bounded however long the backlog is. Any thread.
  */
 struct intents;
 struct intent; /* one request on one zone */
@@ -27,11 +27,13 @@ int intents_open(const char *folder, bool keep_unwritten, void (*on_due)(void *u
 void intents_close(struct intents *intents);
 
 /*
- * Notes on disk that the request may change the zone. zone NULL: a zone whose name is not known yet; it is never due, but
- * intents_found_unnamed tells after a crash. Blocking (a sync to disk, shared by all who wait). 0; 1: noted, but just in memory;
- * -ENOSPC, -EIO …: nothing was noted.
+ * Notes that the request may change the zone, so that kill -9 cannot make us forget it; for a power cut see intent_secure. zone NULL: a
+ * zone whose name is not known yet; it is never due, but intents_found_unnamed tells after a crash. Waits for the disk when the journal
+ * is full, and while the disk was last seen to fail. 0; 1: noted, but just in memory; -ENOSPC, -EIO …: nothing was noted.
  */
 int intent_begin(struct intents *intents, const char *zone, enum zone_change change, const char *request, struct intent **ret);
+/* Blocks until the note outlives a power cut, too (a sync to disk, shared by all who wait). 0, also for one just in memory; -EIO … */
+int intent_secure(struct intent *intent);
 /*
  * Ends the intent and frees it; NULL is fine. Does not wait for the disk. Returns 0, or the stamp of what is due now: the zone's
  * next publication whose stamp is not less covers it.

@@ -5,9 +5,10 @@
 #include <stdint.h>
 #include <uthash.h>
 #include "api-proxy/intent.h"
+#include "api-proxy/journal.h"
 #include "common/durable.h"
 /*
- * Inside of the intents: entries in memory, their records on disk, and the writer that several threads share.
+ * Inside of the intents: entries in memory, their records in the journal and in the map, and the writers that several threads share.
  */
 
 /* On disk, by the zone in wire form. The file stays on this host, so its integers are the host's. */
@@ -35,7 +36,7 @@ struct intent_key {
 	size_t size;
 };
 
-/* A zone somebody works on. It lives while it has open requests, is being published or waits for the disk. */
+/* A zone somebody works on. It lives while it has open requests, is being published, waits for the disk, or is in the journal. */
 struct intent_entry {
 	struct intent_key key;
 	unsigned open[ZONE_REWRITE + 1]; /* unanswered requests, by what they do */
@@ -43,6 +44,9 @@ struct intent_entry {
 	bool taken;                      /* by the publisher */
 	bool due;                        /* something happened, or may have */
 	bool unwritten;                  /* the disk does not know: it lives until it is published */
+	bool in_map;
+	bool journaled;                  /* in this slot, which says at least as much as the map */
+	unsigned slot;
 	uint64_t stamp;                  /* of when it last became due */
 	enum zone_change due_change;
 	char due_request[CLOCK_UUID_SIZE];
@@ -66,19 +70,19 @@ struct intent_linger {
 	struct intent_linger *prev, *next;
 };
 
-/* One change on its way to disk. */
+/* One change on its way to the map. */
 struct intent_write {
 	struct intent_entry *entry;
 	struct intent_record record; /* version 0: delete */
-	bool awaited, done;
 	int result;
 	struct intent_write *prev, *next;
 };
 
 struct intents {
 	pthread_mutex_t mutex;
-	pthread_cond_t written;
+	pthread_cond_t written, synced;
 	struct durable *map;
+	struct journal *journal;
 	void (*on_due)(void *userdata);
 	void *userdata;
 	uint64_t run, stamp;
@@ -89,17 +93,32 @@ struct intents {
 	bool found_unnamed, keep_unwritten;
 	struct intent_write *queue;   /* utlist */
 	bool writing;
+	uint64_t left;                /* how many notes have left the journal */
+	int move_result;              /* of the last one that was to come into the map */
+	uint64_t notes, notes_synced; /* how many were put into the journal, and how many of these survive a power cut */
+	bool syncing, sync_failed;
 	struct intent_linger *lingering; /* utlist */
 	unsigned lingering_count;
 };
 
 /* The rest: with the mutex held. */
 
-/* Writes the entry's record, or its absence; returns when it is on disk. The mutex is given up in between. */
-int intent_write_wait(struct intents *intents, struct intent_entry *entry);
-/* The same, but leaves it to the next write or flush. 0 or -ENOMEM. */
+/* Puts the entry's record into the journal; makes room in it when it is full, and gives up the mutex for that. */
+int intent_note(struct intents *intents, struct intent_entry *entry);
+/* The record has changed: brings it to where it is. Does not wait for the disk. */
+void intent_note_again(struct intents *intents, struct intent_entry *entry);
+/* The record is not needed any more. Does not wait for the disk. */
+void intent_note_remove(struct intents *intents, struct intent_entry *entry);
+/* Waits until this many notes survive a power cut. The mutex is given up in between. */
+int intent_note_sync(struct intents *intents, uint64_t notes);
+/* How many zones are in the journal alone. */
+unsigned intent_note_count(const struct intents *intents);
+/* Called by the writer when the entry's record, as it was then, has come into the map. */
+void intent_note_moved(struct intents *intents, struct intent_entry *entry, const struct intent_record *record);
+
+/* Writes the entry's record, or its absence, to the map, with the next flush. 0 or -ENOMEM. */
 int intent_write_later(struct intents *intents, struct intent_entry *entry);
-/* Writes all that is queued. */
+/* Writes all that is queued. The mutex is given up in between. Tells how it went with what was to go: what was to come is elsewhere, too. */
 int intent_write_flush(struct intents *intents);
 /* Called by the writer when a write of the entry has ended: frees it if nobody needs it. */
 void intent_entry_release(struct intents *intents, struct intent_entry *entry);
@@ -116,11 +135,11 @@ unsigned intent_linger_quiet(const struct intents *intents);
 /* Forgets all; their records stay, so that the next run looks. */
 void intent_linger_end(struct intents *intents);
 
-/* Puts the longest waiting zones on disk into `hot`; the mutex is given up in between. */
+/* Puts the longest waiting zones of the map into `hot`; the mutex is given up in between. */
 int intent_scan(struct intents *intents);
 /* Adds to `hot`, or notes that a scan is needed. */
 void intent_hot_add(struct intents *intents, const struct intent_key *key);
 /* Adds the due zones that no scan can find, as far as there is room. */
-void intent_hot_add_unwritten(struct intents *intents);
+void intent_hot_add_rest(struct intents *intents);
 /* What cannot be read (another version, damage) becomes a check: better once too often. */
 void intent_record_read(const void *value, size_t size, struct intent_record *ret);

@@ -4,7 +4,7 @@
 #include "api-proxy/intent_entry.h"
 #include "common/cleanup.h"
 /*
- * The disk's part of the intents. A sync takes milliseconds, so all who wait share one: the first writes what is queued
+ * The map's part of the intents. A commit takes milliseconds, so all share one: the first who needs it writes what is queued
  * by then, and who comes meanwhile waits for the next turn. The queue keeps the order in which entries changed.
  */
 #define BATCH 256
@@ -27,6 +27,24 @@ static void write_batch(struct durable *map, struct intent_write **batch, size_t
 		batch[i]->result = result < 0 && count > 1 ? durable_write(map, &changes[i], 1) : result;
 }
 
+/* Frees the write. What was to go and did not is the result, as nobody else knows about it. */
+static int end_write(struct intents *intents, struct intent_write *write)
+{
+	struct intent_entry *entry = write->entry;
+	bool put = write->record.version != 0;
+	int result = write->result;
+	entry->writes--;
+	if (put && result == 0)
+		intent_note_moved(intents, entry, &write->record);
+	else if (result == 0)
+		entry->in_map = false;
+	if (put)
+		intents->move_result = result;
+	intent_entry_release(intents, entry);
+	free(write);
+	return put ? 0 : result;
+}
+
 static int write_queued(struct intents *intents)
 {
 	struct intent_write *batch[BATCH];
@@ -44,39 +62,18 @@ static int write_queued(struct intents *intents)
 	pthread_mutex_lock(&intents->mutex);
 	intents->writing = false;
 
-	bool failed_late = false;
+	bool all = true;
 	for (size_t i = 0; i < count; i++) {
-		struct intent_write *write = batch[i];
-		if (write->result < 0)
-			result = write->result;
-		failed_late |= write->result < 0 && !write->awaited;
-		write->entry->writes--;
-		if (write->awaited) {
-			write->done = true;
-		} else {
-			intent_entry_release(intents, write->entry);
-			free(write);
-		}
+		all &= batch[i]->result == 0;
+		int ended = end_write(intents, batch[i]);
+		if (ended < 0)
+			result = ended;
 	}
 	/* A zone whose record could not be removed is published once more, and then the record goes. */
-	intents->scan |= intents->stale && result == 0;
-	intents->stale = failed_late || (intents->stale && result < 0);
+	intents->scan |= intents->stale && all;
+	intents->stale = result < 0 || (intents->stale && !all);
 	pthread_cond_broadcast(&intents->written);
 	return result;
-}
-
-int intent_write_wait(struct intents *intents, struct intent_entry *entry)
-{
-	struct intent_write write = { .entry = entry, .record = entry->record, .awaited = true };
-	DL_APPEND(intents->queue, &write);
-	entry->writes++;
-	while (!write.done) {
-		if (intents->writing)
-			pthread_cond_wait(&intents->written, &intents->mutex);
-		else
-			(void)write_queued(intents);
-	}
-	return write.result;
 }
 
 int intent_write_later(struct intents *intents, struct intent_entry *entry)
@@ -132,14 +129,12 @@ void intent_hot_add(struct intents *intents, const struct intent_key *key)
 	HASH_ADD_KEYPTR(hh, intents->hot, hot->key.wire, hot->key.size, hot);
 }
 
-void intent_hot_add_unwritten(struct intents *intents)
+void intent_hot_add_rest(struct intents *intents)
 {
-	if (!intents->keep_unwritten)
-		return;
 	bool scan = intents->scan;
 	intents->scan = false;
 	for (struct intent_entry *entry = intents->entries; entry; entry = entry->hh.next) {
-		if (entry->due && entry->unwritten && !entry->taken)
+		if (entry->due && !entry->in_map && !entry->taken)
 			intent_hot_add(intents, &entry->key);
 	}
 	intents->scan |= scan;

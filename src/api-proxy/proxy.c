@@ -146,8 +146,10 @@ static int start_server(struct proxy *proxy, const struct proxy_options *options
 	struct certificate *certificate = NULL;
 	CLEANUP(free) char *reason = NULL;
 	int result = network_list_new(options->allow_from, &proxy->allowed);
-	if (result < 0)
-		return result; /* no memory: what it says was checked before */
+	if (result < 0) { /* no memory: what it says was checked before */
+		LOG(LOG_ERR, "allow-from: %s", error_text(result));
+		return result;
+	}
 	result = find_certificate(options, &certificate, &reason);
 	if (result < 0) {
 		LOG(LOG_ERR, "no certificate: %s", reason ? reason : error_text(result));

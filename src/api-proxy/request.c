@@ -166,6 +166,21 @@ static bool begin_intent(struct request *request)
 	return false;
 }
 
+/*
+ * The note is synced while PowerDNS is at work. What PowerDNS does in the end, its answer says, whatever came of that; so that an answer that the
+ * client gets is never one to a change that a power cut makes us forget, but for a disk that fails just now.
+ */
+static void secure_intent(const struct request *request)
+{
+	int result = intent_secure(request->intent);
+	if (result == 0)
+		return;
+	PROXY_COUNT(PROXY_METRIC_CHANGES_UNWRITTEN);
+	LOG_FIELDS(LOG_ERR, (.zone = *request->effect.zone ? request->effect.zone : NULL, .request = request->id),
+	           "the note of the change cannot be synced to disk (%s): its event is lost if the power is cut before it is published",
+	           error_text(result));
+}
+
 static bool start_exchange(struct request *request, int64_t body_size)
 {
 	struct exchange_request out = { request->method, request->target, &request->headers, body_size };
@@ -302,6 +317,8 @@ static void settle_creation(struct request *request)
 	if (named && strcmp(zone, request->effect.zone) != 0) {
 		struct intent *intent = NULL;
 		int result = intent_begin(request->context->intents, zone, ZONE_CREATED, request->id, &intent);
+		if (result == 0)
+			result = intent_secure(intent);
 		if (result < 0)
 			LOG_FIELDS(LOG_ERR, (.zone = zone, .request = request->id),
 			           "cannot note the new zone on disk (%s): the health-checker has to find it", error_text(result));
@@ -367,7 +384,14 @@ void request_end(struct request *request)
 	}
 	if (request->answered)
 		return;
-	int result = exchange_answer(request->exchange);
+	int result = 0;
+	if (request->intent) {
+		result = exchange_end(request->exchange);
+		if (result == 0)
+			secure_intent(request);
+	}
+	if (result == 0)
+		result = exchange_answer(request->exchange);
 	if (result < 0) {
 		fail(request, result);
 		return;

@@ -33,7 +33,9 @@ int exchange_start(struct upstream *upstream, const struct exchange_request *req
  * -ECONNREFUSED: not reached; -ETIMEDOUT, -ECANCELED; -EPIPE: broken off or no valid HTTP.
  */
 int exchange_send(struct exchange *exchange, const void *data, size_t size);
-/* Ends the request's body and blocks until the header of the answer is there; errors as for exchange_send. */
+/* Ends the request's body and blocks until all of it is on its way, or there is an answer already; errors as for exchange_send. */
+int exchange_end(struct exchange *exchange);
+/* The same, and blocks until the header of the answer is there. */
 int exchange_answer(struct exchange *exchange);
 /* After exchange_answer. */
 int exchange_status(const struct exchange *exchange);

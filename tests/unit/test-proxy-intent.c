@@ -5,10 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <ftw.h>
+#include <stdatomic.h>
 #include <unistd.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include "api-proxy/intent.h"
 #include "api-proxy/intent_entry.h"
 #include "common/cleanup.h"
@@ -16,6 +19,19 @@
 
 static char folder[64];
 static struct intents *intents;
+
+/* A fake in the place of the C library's, for LMDB has its own: the journal's syncs are counted, and fail when told so. */
+static atomic_uint syncs;
+static atomic_bool syncs_fail;
+int fdatasync(int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	if (atomic_load(&syncs_fail)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 static void open_intents(void)
 {
@@ -415,8 +431,8 @@ static void *change_often(void *userdata)
 		struct intent *intent = NULL;
 		if (intent_begin(intents, zone, rand_r(&seed) % 8 ? ZONE_CHANGED : ZONE_DELETED, request, &intent) < 0)
 			abort();
-		if (rand_r(&seed) % 2)
-			sched_yield();
+		if (rand_r(&seed) % 2 && intent_secure(intent) < 0)
+			abort();
 		intent_end(intent, (enum intent_outcome)(rand_r(&seed) % 3));
 	}
 	return NULL;
@@ -443,6 +459,264 @@ static void many_threads(void **state)
 		for (size_t k = 0; k < count; k++)
 			intents_give_back(intents, &due[k], true);
 	}
+	assert_left(0);
+}
+
+static unsigned count_due(bool *seen, int zones)
+{
+	struct intent_due due[64];
+	unsigned total = 0;
+	size_t count;
+	while ((count = intents_take(intents, due, ARRAY_SIZE(due))) > 0) {
+		for (size_t i = 0; i < count; i++) {
+			int number = atoi(due[i].zone + 1);
+			assert_in_range(number, 0, zones - 1);
+			assert_false(seen[number]);
+			seen[number] = true;
+			total++;
+			intents_give_back(intents, &due[i], true);
+		}
+	}
+	return total;
+}
+
+/* Some in the map, some in the journal, some in both: each comes once. */
+static void a_long_backlog_after_a_crash(void **state)
+{
+	enum { ZONES = JOURNAL_SLOTS + 1000 };
+	static struct intent *open[ZONES];
+	static bool seen[ZONES];
+	char zone[32];
+	(void)state;
+	for (int i = 0; i < ZONES; i++) {
+		snprintf(zone, sizeof(zone), "z%d.", i);
+		open[i] = begin(zone, ZONE_CHANGED, "r");
+		if (i % 3 == 0)
+			intent_end(TAKE(open[i]), INTENT_DONE);
+	}
+	for (int i = 0; i < 20; i++) {
+		snprintf(zone, sizeof(zone), "z%d.", i);
+		intent_end(begin(zone, ZONE_DELETED, "again"), INTENT_DONE);
+	}
+	assert_int_equal(intents_count(intents), ZONES);
+	struct intents *before = intents;
+	crash();
+	assert_int_equal(intents_count(intents), ZONES);
+	assert_int_equal(count_due(seen, ZONES), ZONES);
+	assert_left(0);
+	end_of_crash(before);
+
+	for (int i = 0; i < ZONES; i++)
+		intent_end(open[i], INTENT_DONE);
+	memset(seen, 0, sizeof(seen));
+	assert_int_equal(count_due(seen, ZONES), ZONES);
+	assert_left(0);
+	reopen();
+	assert_left(0);
+}
+
+/* Zones move to the map while it is being looked through for what is due. */
+static void *take_all(void *userdata)
+{
+	atomic_bool *done = userdata;
+	struct intent_due due[64];
+	for (bool last = false; !last;) {
+		size_t count;
+		last = atomic_load(done);
+		while ((count = intents_take(intents, due, ARRAY_SIZE(due))) > 0) {
+			for (size_t i = 0; i < count; i++)
+				intents_give_back(intents, &due[i], true);
+			(void)usleep(1000);
+		}
+	}
+	return NULL;
+}
+
+static void a_long_backlog_while_it_is_published(void **state)
+{
+	enum { ZONES = 4 * INTENT_HOT_MAX };
+	atomic_bool done = false;
+	pthread_t taker;
+	char zone[32];
+	(void)state;
+	for (int i = 0; i < ZONES; i++) {
+		if (i == ZONES / 2)
+			assert_int_equal(pthread_create(&taker, NULL, take_all, &done), 0);
+		snprintf(zone, sizeof(zone), "z%d.", i);
+		one_change(zone, ZONE_CHANGED, "r", INTENT_DONE);
+	}
+	atomic_store(&done, true);
+	pthread_join(taker, NULL);
+	assert_left(0);
+	assert_nothing_due();
+	assert_null(intents->entries);
+}
+
+static void odd_names(void **state)
+{
+	char longest[ZONE_NAME_SIZE], *at = longest;
+	(void)state;
+	for (int label = 0; label < 3; label++)
+		at += sprintf(at, "%063d.", label);
+	at += sprintf(at, "%061d.", 3);
+	struct intents *before = intents;
+	const char *const names[] = { ".", longest, "\\000\\255\\.\\\\.org.", "\\?." };
+	struct intent *open[ARRAY_SIZE(names)];
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		open[i] = begin(names[i], ZONE_DELETED, "r");
+	crash();
+	assert_false(intents_found_unnamed(intents));
+	struct intent_due due[ARRAY_SIZE(names) + 1];
+	assert_int_equal(intents_take(intents, due, ARRAY_SIZE(due)), ARRAY_SIZE(names));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		assert_string_equal(due[i].zone, names[i]);
+		assert_int_equal(due[i].change, ZONE_DELETED);
+		intents_give_back(intents, &due[i], true);
+	}
+	assert_left(0);
+	end_of_crash(before);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		intent_end(open[i], INTENT_UNCHANGED);
+	assert_left(0);
+}
+
+/* Notes that no program of this version has written: another one's record has the zone looked at, what is no zone's goes. */
+static void foreign_notes(void **state)
+{
+	static const struct { const char *key; size_t size; } keys[] = {
+		{ "\1a", 3 }, { "", 0 }, { "\5a", 3 }, { "a", 1 }, { "\1b", 3 }, { "\1b", 3 }, { "?", 1 },
+	};
+	struct journal *journal;
+	unsigned slot;
+	(void)state;
+	intents_close(intents);
+	assert_int_equal(journal_open(folder, NULL, NULL, &journal), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		assert_int_equal(journal_add(journal, keys[i].key, keys[i].size, "of a later version", 18, &slot), 0);
+	journal_close(journal);
+	open_intents();
+	assert_true(intents_found_unnamed(intents));
+	struct intent_due due[3];
+	assert_int_equal(intents_take(intents, due, 3), 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(due[i].zone, i ? "b." : "a.");
+		assert_int_equal(due[i].change, ZONE_CHECK);
+		intents_give_back(intents, &due[i], true);
+	}
+	reopen();
+	assert_false(intents_found_unnamed(intents));
+	assert_nothing_due();
+}
+
+static void what_is_in_both_is_due_once(void **state)
+{
+	(void)state;
+	intents_close(intents);
+	struct durable *map;
+	struct journal *journal;
+	unsigned slot;
+	struct intent_record record = { .version = INTENT_RECORD_VERSION, .change = ZONE_DELETED, .run = 1, .request = "old" };
+	assert_int_equal(durable_open(folder, 1 << 20, DURABLE_SYNC, &map), 0);
+	assert_int_equal(durable_put(map, "\1a", 3, &record, sizeof(record)), 0);
+	durable_close(map);
+	record.change = ZONE_CHANGED;
+	(void)strcpy(record.request, "new");
+	assert_int_equal(journal_open(folder, NULL, NULL, &journal), 0);
+	assert_int_equal(journal_add(journal, "\1a", 3, &record, sizeof(record), &slot), 0);
+	journal_close(journal);
+	open_intents();
+	assert_int_equal(intents_count(intents), 1);
+	struct intent_due due = take_one("a.", ZONE_DELETED);
+	assert_string_equal(due.request, "new");
+	intents_give_back(intents, &due, true);
+	assert_left(0);
+	reopen();
+	assert_left(0);
+	assert_nothing_due();
+}
+
+/* A request waits for the disk once, after it was forwarded, and those that wait share it. */
+static void syncs_when_asked(void **state)
+{
+	(void)state;
+	atomic_store(&syncs, 0);
+	struct intent *a = begin("a.", ZONE_CHANGED, "r1"), *b = begin("b.", ZONE_CHANGED, "r2");
+	assert_int_equal(atomic_load(&syncs), 0);
+	assert_int_equal(intent_secure(a), 0);
+	assert_int_equal(intent_secure(b), 0);
+	assert_int_equal(atomic_load(&syncs), 1);
+	struct intent *c = begin("b.", ZONE_CHANGED, "r3");
+	assert_int_equal(intent_secure(c), 0);
+	assert_int_equal(atomic_load(&syncs), 2);
+	intent_end(a, INTENT_DONE), intent_end(b, INTENT_UNCHANGED);
+	publish_one("a.", ZONE_CHANGED);
+	intent_end(c, INTENT_DONE);
+	publish_one("b.", ZONE_CHANGED);
+	assert_left(0);
+	assert_int_equal(atomic_load(&syncs), 2);
+}
+
+/* Too late to refuse the first, whose event stays; the next ones are refused until the disk works again. */
+static void a_disk_that_fails(void **state)
+{
+	struct intent *next = NULL;
+	(void)state;
+	struct intent *intent = begin("a.", ZONE_CHANGED, "r1");
+	atomic_store(&syncs_fail, true);
+	assert_int_equal(intent_secure(intent), -EIO);
+	intent_end(intent, INTENT_DONE);
+	assert_int_equal(intent_begin(intents, "b.", ZONE_CHANGED, "r2", &next), -EIO);
+	assert_int_equal(intent_begin(intents, "a.", ZONE_DELETED, "r3", &next), -EIO);
+	assert_null(next);
+	atomic_store(&syncs_fail, false);
+	next = begin("b.", ZONE_CHANGED, "r4");
+	assert_int_equal(intent_secure(next), 0);
+	intent_end(next, INTENT_UNCHANGED);
+	publish_one("a.", ZONE_CHANGED);
+	assert_nothing_due();
+	assert_left(0);
+}
+
+/* What the kernel gave up is written again before anything else counts as synced. */
+static void a_disk_that_failed_forgets(void **state)
+{
+	char path[80], zeros[512] = "";
+	(void)state;
+	struct intent *intent = begin("a.", ZONE_CHANGED, "r1");
+	atomic_store(&syncs_fail, true);
+	assert_int_equal(intent_secure(intent), -EIO);
+	atomic_store(&syncs_fail, false);
+	snprintf(path, sizeof(path), "%s/journal", folder);
+	FILE *file = fopen(path, "r+");
+	assert_non_null(file);
+	assert_int_equal(fwrite(zeros, 1, sizeof(zeros), file), sizeof(zeros));
+	assert_int_equal(fclose(file), 0);
+	struct intent *next = begin("b.", ZONE_CHANGED, "r2");
+	struct intents *before = intents;
+	crash();
+	assert_int_equal(intents_count(intents), 2);
+	end_of_crash(before);
+	intent_end(intent, INTENT_UNCHANGED), intent_end(next, INTENT_UNCHANGED);
+	assert_left(0);
+}
+
+static void a_disk_that_fails_may_be_passed_over(void **state)
+{
+	struct intent *intent = NULL;
+	(void)state;
+	intents_close(intents);
+	assert_int_equal(intents_open(folder, true, NULL, NULL, &intents), 0);
+	atomic_store(&syncs_fail, true);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(intent_begin(intents, i ? "b." : "a.", ZONE_CHANGED, "r", &intent), i);
+		assert_int_equal(intent_secure(intent), -EIO);
+		intent_end(intent, INTENT_DONE);
+	}
+	atomic_store(&syncs_fail, false);
+	struct intent_due due[3];
+	assert_int_equal(intents_take(intents, due, 3), 2);
+	intents_give_back(intents, &due[0], true);
+	intents_give_back(intents, &due[1], true);
 	assert_left(0);
 }
 
@@ -522,6 +796,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_threads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_disk_refuses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_disk_may_be_passed_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_long_backlog_after_a_crash, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_long_backlog_while_it_is_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(odd_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(foreign_notes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_in_both_is_due_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(syncs_when_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_disk_that_fails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_disk_that_failed_forgets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_disk_that_fails_may_be_passed_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_what_is_no_name, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
