@@ -198,7 +198,8 @@ int intent_secure(struct intent *intent)
 {
 	struct intents *intents = intent->intents;
 	pthread_mutex_lock(&intents->mutex);
-	int result = intent->entry->journaled ? intent_note_sync(intents, intent->note) : 0;
+	const struct intent_entry *entry = intent->entry;
+	int result = entry->journaled && !entry->unwritten ? intent_note_sync(intents, intent->note) : 0;
 	pthread_mutex_unlock(&intents->mutex);
 	return result;
 }

@@ -9,6 +9,7 @@ import os
 
 import kit
 import pytest
+from syncfault import SyncFault
 
 pytestmark = pytest.mark.core
 
@@ -111,4 +112,33 @@ def test_let_through(make_full):
     lab.start("nats")
     for name in names:
         lab.wait_answer(f"www.{name}", "A", ["192.0.2.52"])
+        lab.wait_same(name)
+
+
+@pytest.mark.parametrize("refuse", ["yes", "no"])
+def test_syncs_fail(make_lab, zone, refuse):
+    """Goal: a disk that fails to sync is found out too late for one change, which arrives all the same; later ones are refused, or let through."""
+    lab = make_lab(secondaries=1, sets=kit.merge(kit.NO_REPAIR, {"api-proxy": {"refuse-unwritten": refuse}}))
+    lab.stop("health-checker")
+    names = [f"z{number}.{zone}" for number in range(3)]
+    for name in names:
+        lab.api.create(name, kit.www(name))
+        lab.wait_same(name)
+    fault = SyncFault(lab, "error=EIO")
+    assert change(lab, names[0], "192.0.2.53").status_code == 204
+    assert lab.metric("api-proxy", "pdns_distribute_proxy_changes_unwritten_total") == 1
+    assert "cannot be synced to disk (Input/output error)" in lab.log_file("api-proxy").read_text()
+    lab.wait_answer(f"www.{names[0]}", "A", ["192.0.2.53"])
+    for name in names[1:]:
+        assert change(lab, name, "192.0.2.54").status_code == (507 if refuse == "yes" else 204)
+        assert kit.rdatas(lab.primary, f"www.{name}", "A") == {"192.0.2.1" if refuse == "yes" else "192.0.2.54"}
+        lab.wait_answer(f"www.{name}", "A", ["192.0.2.1" if refuse == "yes" else "192.0.2.54"])
+    assert lab.metric("api-proxy", "pdns_distribute_proxy_changes_refused_total") == (2 if refuse == "yes" else 0)
+    assert lab.api.request("GET", f"/zones/{names[0]}").status_code == 200 and fault.met() > 1
+    fault.end()
+    lab.stop("api-proxy")
+    lab.start("api-proxy")
+    assert change(lab, names[1], "192.0.2.55").status_code == 204
+    lab.wait_answer(f"www.{names[1]}", "A", ["192.0.2.55"])
+    for name in names:
         lab.wait_same(name)

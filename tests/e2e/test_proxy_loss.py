@@ -8,6 +8,7 @@ import collections
 import json
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -19,6 +20,7 @@ import pytest
 import requests
 from fakeupstream import NO_CONTENT, FakeUpstream
 from rawhttp import Connection
+from syncfault import SyncFault
 
 BASE = "/api/v1/servers/localhost"
 ZONES = f"{BASE}/zones"
@@ -227,6 +229,37 @@ def test_killed_again_and_again(make_lab):
     found = all_same(lab, 4 * kit.LIMIT)
     assert set(zones) <= found
     print(f"{kills} kills, {dict(answers)}, {len(found)} zones")
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("method", ["PATCH", "POST", "DELETE"])
+def test_killed_before_the_sync(make_lab, zone, method):
+    """Goal: killed when PowerDNS has made the change, and the note of it was written but not synced, nor the client answered: it arrives."""
+    lab = without_checker(make_lab, sets=kit.NO_REPAIR)
+    if method != "POST":
+        lab.api.create(zone, kit.www(zone))
+        lab.wait_same(zone)
+        settled(lab)
+    fault = SyncFault(lab, "delay_enter=4000000")
+    body = {"PATCH": patch_body(zone, "192.0.2.41"), "DELETE": b"",
+            "POST": json.dumps({"name": zone, "kind": "Native", "nameservers": [], "rrsets": kit.www(zone, "192.0.2.41")}).encode()}[method]
+    with Connection(lab.proxy_port) as client:
+        client.send(request(lab, method, ZONES if method == "POST" else f"{ZONES}/{zone}", body))
+        acted = {"PATCH": lambda: kit.rdatas(lab.primary, f"www.{zone}", "A") == {"192.0.2.41"},
+                 "POST": lambda: lab.primary_api.zone(zone), "DELETE": lambda: lab.primary_api.zone(zone) is None}
+        kit.wait_until(acted[method], kit.LIMIT, "PowerDNS to act")
+        kit.wait_until(lambda: fault.met() == 1, kit.LIMIT, "the sync to be held")
+        assert select.select([client.socket], [], [], 0.5)[0] == []  # not answered before the note is on disk
+        assert lab.metric("api-proxy", "pdns_distribute_proxy_events_published_total") == 0
+        lab.kill("api-proxy")
+    fault.end()
+    lab.start("api-proxy")
+    if method == "DELETE":
+        lab.wait_no_zone(zone)
+    else:
+        lab.wait_answer(f"www.{zone}", "A", ["192.0.2.41"])
+        lab.wait_same(zone)
+    settled(lab)
 
 
 # NATS away
