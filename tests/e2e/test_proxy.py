@@ -77,8 +77,8 @@ def test_same_error(lab, zone, method, path, body):
     lab.api.create(zone, kit.www(zone))
     lab.wait_same(zone)  # an event of the request before would have come before this one
     events = [line for line in lab.log_file("zone-provider").read_text()[begin:].splitlines() if "event " in line and "peer=api-proxy" in line]
-    if direct[0] in (422, 500):  # PowerDNS may have done a part of it: somebody has to look
-        events = [line for line in events if "event check" not in line]
+    # After a 422 or 500 PowerDNS may have done a part of it: somebody has to look, and for a minute again, also while others of these run.
+    events = [line for line in events if "event check" not in line or (direct[0] not in (422, 500) and "zone=nodot.example." not in line)]
     assert all(f"zone={zone}" in line for line in events), events
 
 
