@@ -196,36 +196,6 @@ int record_check(const struct record *record)
 	return record_walk(record, NULL, NULL);
 }
 
-static pthread_key_t checker_key;
-static pthread_once_t checker_once = PTHREAD_ONCE_INIT;
-static int checker_key_error;
-
-static void make_checker_key(void)
-{
-	checker_key_error = -pthread_key_create(&checker_key, strict_scanner_free);
-}
-
-/* A thread's own scanner for reading back what it writes: a new one for each record would cost more than the reading. */
-static int get_checker(struct strict_scanner **ret)
-{
-	(void)pthread_once(&checker_once, make_checker_key);
-	if (checker_key_error < 0)
-		return checker_key_error;
-	struct strict_scanner *scanner = pthread_getspecific(checker_key);
-	if (!scanner) {
-		int result = strict_scanner_new(&scanner);
-		if (result < 0)
-			return result;
-		result = -pthread_setspecific(checker_key, scanner);
-		if (result < 0) {
-			strict_scanner_free(scanner);
-			return result;
-		}
-	}
-	*ret = scanner;
-	return 0;
-}
-
 /* 1: the line gives back the same octets. 0: it does not. */
 static int reads_back(const struct record *record, const char *line, size_t size)
 {
@@ -234,15 +204,18 @@ static int reads_back(const struct record *record, const char *line, size_t size
 
 	if (memchr(line, '\n', size) != line + size - 1)
 		return 0;
-	int result = get_checker(&scanner);
+	int result = strict_scanner_take(&scanner);
 	if (result < 0)
 		return result;
 	result = scan_line(scanner, line, size, &back);
-	if (result < 0)
-		return result == ERROR_MALFORMED ? 0 : result;
-	return back.type == record->type && back.rclass == record->rclass && back.ttl == record->ttl
-	       && back.rdata_size == record->rdata_size && memcmp(back.rdata, record->rdata, back.rdata_size) == 0
-	       && memcmp(back.owner, record->owner, knot_dname_size(record->owner)) == 0;
+	if (result == 0)
+		result = back.type == record->type && back.rclass == record->rclass && back.ttl == record->ttl
+		         && back.rdata_size == record->rdata_size && memcmp(back.rdata, record->rdata, back.rdata_size) == 0
+		         && memcmp(back.owner, record->owner, knot_dname_size(record->owner)) == 0;
+	else if (result == ERROR_MALFORMED)
+		result = 0;
+	strict_scanner_give(scanner);
+	return result;
 }
 
 /*

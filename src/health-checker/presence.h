@@ -27,7 +27,8 @@ struct member {
 	unsigned compares;           /* in a row that did not help */
 	uint64_t compare_next_us;
 	bool comparing;
-	uint64_t delivered, acked;   /* how far its consumer was when something was last to be asked for again; 0: never */
+	uint64_t delivered, acked;   /* how far its consumer was when something was last to be asked for again … */
+	uint64_t moved_us;           /* … and when it was first seen there; 0: never */
 	UT_hash_handle hh;
 };
 

@@ -9,6 +9,7 @@
 
 #define ASK_US 2000000
 #define CEILING_US (5 * 60 * 1000000ull)
+#define STALLED_US 10000000 /* a consumer that stands still for so long is not waited for: asking goes another way */
 
 struct apply {
 	struct work_job job; /* first */
@@ -16,7 +17,7 @@ struct apply {
 	char secondary[SUBJECT_ID_SIZE];
 	json_t *zones;      /* names … */
 	uint64_t *sequence; /* … and where their heads are in the stream; 0: to be asked for in any case */
-	uint64_t delivered, acked; /* how far its consumer is; before, how far it was */
+	uint64_t delivered, acked, moved_us; /* as in struct member */
 	size_t coming;      /* zones left out */
 	int error;
 };
@@ -40,10 +41,13 @@ static void leave_out_coming(struct apply *apply)
 	subject_consumer(apply->secondary, consumer);
 	if (bus_consumer_facts(apply->checker->bus, stream, consumer, &facts) < 0)
 		return;
-	bool gets_on = facts.delivered_sequence != apply->delivered || facts.acked_sequence != apply->acked;
+	uint64_t now = clock_monotonic_us();
+	if (facts.delivered_sequence != apply->delivered || facts.acked_sequence != apply->acked)
+		apply->moved_us = now;
 	apply->delivered = facts.delivered_sequence;
 	apply->acked = facts.acked_sequence;
-	for (size_t i = json_array_size(apply->zones); gets_on && i-- > 0;) {
+	bool stalled = apply->moved_us == 0 || now - apply->moved_us > STALLED_US;
+	for (size_t i = json_array_size(apply->zones); !stalled && i-- > 0;) {
 		if (apply->sequence[i] > facts.acked_sequence && json_array_remove(apply->zones, i) == 0)
 			apply->coming++;
 	}
@@ -74,6 +78,7 @@ static void apply_done(struct work_job *job, void *userdata)
 	if (member) {
 		member->delivered = apply->delivered;
 		member->acked = apply->acked;
+		member->moved_us = apply->moved_us;
 	}
 	if (apply->coming > 0)
 		LOG_FIELDS(LOG_DEBUG, (.secondary = apply->secondary), "%zu zones are still to be delivered", apply->coming);
@@ -120,6 +125,7 @@ static int ask_member(struct member *member, void *userdata)
 	apply->error = -ECANCELED;
 	apply->delivered = member->delivered;
 	apply->acked = member->acked;
+	apply->moved_us = member->moved_us;
 	memcpy(apply->secondary, member->id, sizeof(apply->secondary));
 	work_submit(checker->pool, &TAKE(apply)->job);
 	return 0;
