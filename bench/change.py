@@ -9,7 +9,7 @@ from benchkit import (POLL, STUCK, Question, address, at_once, check, primary_ap
 from report import OURS, Aim, Case, Result
 
 TITLE = "one record changed, until every secondary serves it"
-PAUSE = 0.06      # between changes, so that each one finds everything idle
+PAUSE = 0.4       # between changes, so that each one finds everything idle: a zone is read back a tenth of a second after it was applied
 NOTIFY_LIMIT = 30
 NOTIFY_PHASE = 2  # seconds over which the changes are spread that meet PowerDNS's two loops of a second each
 WARM_UP = 2
