@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """100 simulated secondaries and 100,000 zones: one change, one secondary that was lost coming back, a new one."""
 
+import os
 import subprocess
 import sys
 import time
@@ -18,21 +19,28 @@ TITLE = "100 simulated secondaries, 100,000 zones"
 ZONE = "changed.example."
 SIZE = 5000
 PROVIDER, NATS, CHECKER = "zone-provider", "nats", "health-checker"
+THREADS = len(os.sched_getaffinity(0))  # that verify, in all simulated secondaries together
+READ = f"read, verified, confirmed and acknowledged, {THREADS} threads verify"
+
+
+def process_cpu_ms(pid):
+    """CPU time of all threads of a process so far, exactly."""
+    total = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        total += int(path.read_text().split()[0])
+    return total / 1e6
 
 
 def cpu_ms(lab, name):
-    """CPU time of all threads of a process so far, exactly."""
-    total = 0
-    for path in Path(f"/proc/{lab.pid(name)}/task").glob("*/schedstat"):
-        total += int(path.read_text().split()[0])
-    return total / 1e6
+    return process_cpu_ms(lab.pid(name))
 
 
 class Members:
     """Simulated secondaries in a process of their own."""
 
     def __init__(self, bench, lab, first, count):
-        self.process = subprocess.Popen([simulator(bench), "members", lab.nats_url, lab.dir / "etc" / "primary" / "trusted.keys", str(first), str(count)],
+        self.process = subprocess.Popen([simulator(bench), "members", lab.nats_url, lab.dir / "etc" / "primary" / "trusted.keys", str(first), str(count),
+                                         str(THREADS)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         check(self.process.stdout.readline() == "ready\n", "the simulated secondaries did not start")
 
@@ -72,11 +80,18 @@ def enrol(lab, nats, identity, new_only):
 
 
 def fill(bench, lab, count):
-    with subprocess.Popen([simulator(bench), "fill", lab.nats_url, lab.dir / "etc" / "primary" / "signing.key", str(count), str(SIZE)],
-                          stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([simulator(bench), "fill", lab.nats_url, lab.dir / "etc" / "primary" / "signing.key", str(count), str(SIZE),
+                           str(THREADS)], stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             bench.progress(int(line), count, "zones put into the store")
     check(process.returncode == 0, "the store could not be filled")
+
+
+def verify(bench, lab, count, threads):
+    """Seconds, and seconds of CPU, that so many heads in memory take to verify: no NATS, no other program of ours."""
+    words = subprocess.run([simulator(bench), "verify", lab.dir / "etc" / "primary" / "signing.key", str(count), str(SIZE), str(threads)],
+                           stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return float(words[0]), float(words[1])
 
 
 class Usage:
@@ -149,11 +164,13 @@ def proxy_zones(count):
 
 
 def read(bench, lab, number, least):
-    """A member reads so many heads. Seconds, nats-server's CPU ms, MiB."""
+    """A member reads so many heads. Seconds, CPU ms of each process, MiB."""
     members, begin, usage = Members(bench, lab, number, 1), time.monotonic(), Usage(lab, (NATS, PROVIDER))
+    own = process_cpu_ms(members.process.pid)
     members.wait(least, 300, lambda done, total: bench.progress(done, total, "heads read"))
     seconds = time.monotonic() - begin
     cpu, octets = usage.since()
+    cpu["the secondary"] = process_cpu_ms(members.process.pid) - own
     members.close()
     return seconds, cpu, octets.get(f"sim-{number}", 0) / 2 ** 20
 
@@ -162,6 +179,7 @@ def run(bench):
     count, plan, changes, away = (2000, (1, 5), 5, 20) if bench.quick else (100_000, (1, 10, 100), 100, 500)
     processor, traffic, latency = (Case("one change", "ms of CPU"), Case("one change", "KiB on NATS"), Case("one change, PATCH to the last secondary", "ms"))
     back, new = Case(f"a secondary comes back, {away} zones changed", "s"), Case(f"a new secondary reads {count:,} zones", "s")
+    work = Case(f"a new secondary reads {count:,} zones", "s of CPU")
     memory = Case("afterwards", "MiB")
     sets = {"health-checker": {"scan-interval": "1h", "recheck-interval": "720h"}}
     bench.say("starting a lab")
@@ -174,19 +192,27 @@ def run(bench):
         bench.say(f"the store has {count:,} zones after {time.monotonic() - begin:.1f} s")
         changes_by_members(bench, lab, nats, api, plan, changes, (processor, traffic, latency))
         seconds, cpu, _ = lost(bench, lab, api, away)
-        back.add({"read and verified": seconds})
+        back.add({READ: seconds})
         enrol(lab, nats, "sim-1000", False)
         seconds, cpu, octets = read(bench, lab, "1000", count)
-        new.add({"read and verified": seconds})
+        new.add({READ: seconds})
+        work.add({NATS: cpu[NATS] / 1000})
+        work.add({"the secondary": cpu["the secondary"] / 1000})
+        for threads in sorted({1, THREADS}):
+            bench.say(f"verifying {count:,} heads in memory, {threads} thread{'s' * (threads > 1)}")
+            alone, alone_cpu = verify(bench, lab, count, threads)
+            new.add({f"of that, the signatures alone, {threads} thread{'s' * (threads > 1)}": alone})
+        work.add({"of that, the signatures alone": alone_cpu})
         for name in (PROVIDER, NATS, CHECKER, "api-proxy"):
             memory.add({name: memory_mib(lab.pid(name))})
     for case in (processor, traffic, latency, memory):
         case.arms = {name: [value for value in values if value is not None] for name, values in case.arms.items()}
     few, many = (processor.median(f"{PROVIDER}, {number} secondaries") for number in (plan[0], plan[-1]))
     aims = [Aim(f"provider's CPU for one change with {plan[-1]} secondaries by that with {plan[0]}", many / few, 1.25),
-            Aim(f"seconds in which a new secondary reads {count:,} zones", new.median("read and verified"), 5)]
+            Aim(f"seconds in which a new secondary reads {count:,} zones", new.median(READ), 5)]
     notes = [f"A request of each secondary instead, computed: {plan[-1]} transfers and signings a change, {few * plan[-1]:.0f} ms of the provider's CPU "
              f"instead of {many:.1f}, besides PowerDNS's own for as many transfers.",
              f"The new secondary got {octets:.0f} MiB, for which nats-server used {cpu[NATS]:.0f} ms of CPU and the provider {cpu[PROVIDER]:.1f} ms.",
-             f"{SIZE} octets of text a zone; every head's signature is verified. The simulated secondaries run in one process on the same machine."]
-    return Result("scale", TITLE, [latency, processor, traffic, back, new, memory], aims, notes)
+             f"{SIZE} octets of text a zone; every head's signature is verified, every head confirmed and acknowledged. The simulated secondaries run in "
+             f"one process on the same machine, with {THREADS} threads that verify. The signatures alone: {count:,} heads in memory, no NATS."]
+    return Result("scale", TITLE, [latency, processor, traffic, back, new, work, memory], aims, notes)

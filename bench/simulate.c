@@ -2,12 +2,16 @@
 /*
  * For the benchmark `scale`: fills a zone store with many zones, and plays many secondaries at once. Both speak the real
  * protocol with the real modules; a simulated secondary has no PowerDNS, and says of every head that verifies that it is
- * applied.
+ * applied. A head takes the way that it takes in secondary-syncer: the pull's thread, the loop, a worker that verifies it,
+ * and the loop again, which confirms and acknowledges. Loop and workers are there once for all simulated secondaries.
  *
- *   simulate fill NATS_URL PRIVATE_KEY_FILE ZONES SIZE       zones scale-N.example., of about SIZE octets of text each
- *   simulate members NATS_URL TRUSTED_KEYS_FILE FIRST COUNT  secondaries sim-FIRST …; a line on stdin is answered with
- *                                                            "heads in all, heads of the member that has least"
+ *   simulate fill NATS_URL PRIVATE_KEY_FILE ZONES SIZE THREADS       zones scale-N.example., of about SIZE octets of text each
+ *   simulate verify PRIVATE_KEY_FILE ZONES SIZE THREADS              verifies heads in memory: "seconds seconds-of-CPU"
+ *   simulate members NATS_URL TRUSTED_KEYS_FILE FIRST COUNT THREADS  secondaries sim-FIRST …, so many workers; a line on stdin is
+ *                                                                    answered with "heads in all, heads of the member that has least"
  */
+#include "simulate_heads.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,26 +24,24 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/heartbeat.h"
+#include "common/mailbox.h"
 #include "common/subject.h"
+#include "common/work.h"
 #include "common/zone_store.h"
 
-#define PREFIX "pdns"
-#define FILL_AT_ONCE 512
 #define PULL_BATCH 64 /* as secondary-syncer */
+#define HEADS_IN_HAND 64
 #define HEARTBEAT_US 5000000
 
-DEFINE_CLEANUP(spool, struct spool *, spool_free)
-DEFINE_CLEANUP(writer, struct zone_body_writer *, zone_body_writer_free)
-DEFINE_CLEANUP(reader, struct record_reader *, record_reader_free)
 DEFINE_CLEANUP(message, struct bus_message *, bus_message_free)
 
-static void die(const char *what, int error)
+_Noreturn void simulate_die(const char *what, int error)
 {
 	fprintf(stderr, "simulate: %s: %s\n", what, error_text(error));
 	exit(1);
 }
 
-static struct bus *connect_to(const char *url, const char *name)
+struct bus *simulate_connect(const char *url, const char *name)
 {
 	struct bus_options options = { .urls = url, .timeout = 10000000 };
 	struct bus *bus = NULL;
@@ -48,90 +50,8 @@ static struct bus *connect_to(const char *url, const char *name)
 	if (r == 0)
 		r = bus_wait_connected(bus, 10000000);
 	if (r < 0)
-		die(reason ? reason : url, r);
+		simulate_die(reason ? reason : url, r);
 	return bus;
-}
-
-/* Filling. */
-
-static struct signing_key *read_key(const char *file)
-{
-	char text[512] = "";
-	struct signing_key *key = NULL;
-	FILE *stream = fopen(file, "re");
-	if (!stream)
-		die(file, -errno);
-	(void)!fread(text, 1, sizeof(text) - 1, stream);
-	(void)fclose(stream);
-	int r = signing_key_parse(text, &key);
-	if (r < 0)
-		die(file, r);
-	return key;
-}
-
-/* A zone of about so many octets: addresses of hosts with names of equal length. */
-static int make_body(const char *zone, size_t size, struct zone_body_facts *facts, struct spool **ret)
-{
-	CLEANUP(writer) struct zone_body_writer *writer = NULL;
-	CLEANUP(reader) struct record_reader *reader = NULL;
-	char line[2 * ZONE_NAME_SIZE];
-	int r = zone_body_writer_new("/tmp", 1 << 20, &writer);
-	if (r == 0)
-		r = record_reader_new(zone_body_writer_add, writer, &reader);
-	int length = snprintf(line, sizeof(line), "%s 3600 IN SOA ns1.hoster.example. hostmaster.hoster.example. 1 10800 3600 604800 3600\n", zone);
-	for (size_t used = 0, host = 0; r == 0 && used < size; host++) {
-		r = record_reader_feed(reader, line, (size_t)length);
-		used += (size_t)length;
-		length = snprintf(line, sizeof(line), "host-%04zu.%s 300 IN TXT \"what a record of a signed zone takes, on average: %080zu\"\n", host, zone, host);
-	}
-	if (r == 0)
-		r = record_reader_finish(reader);
-	return r < 0 ? r : zone_body_writer_finish(writer, facts, ret);
-}
-
-static int make_head(size_t number, size_t size, const struct signing_key *key, struct bus_message **ret)
-{
-	CLEANUP(spool) struct spool *body = NULL;
-	struct zone_head head = { .state = ZONE_STATE_PRESENT, .generation = clock_realtime_us(), .place = ZONE_BODY_INLINE };
-	snprintf(head.zone, sizeof(head.zone), "scale-%zu.example.", number);
-	int r = make_body(head.zone, size, &head.facts, &body);
-	if (r < 0)
-		return r;
-	head.encoded_size = spool_size(body);
-	CLEANUP(free) char *payload = malloc(head.encoded_size);
-	if (!payload)
-		return -ENOMEM;
-	int64_t n = spool_read(body, 0, payload, head.encoded_size);
-	return n < 0 ? (int)n : zone_head_encode(&head, PREFIX, key, payload, head.encoded_size, ret);
-}
-
-static int fill(const char *url, const char *key_file, size_t zones, size_t size)
-{
-	struct bus *bus = connect_to(url, "simulate fill");
-	struct signing_key *key = read_key(key_file);
-	const char *no_ids[FILL_AT_ONCE] = { NULL };
-	for (size_t done = 0; done < zones;) {
-		struct bus_message *messages[FILL_AT_ONCE];
-		int results[FILL_AT_ONCE];
-		size_t count = zones - done < FILL_AT_ONCE ? zones - done : FILL_AT_ONCE;
-		for (size_t i = 0; i < count; i++) {
-			int r = make_head(done + i, size, key, &messages[i]);
-			if (r < 0)
-				die("cannot make a head", r);
-		}
-		(void)bus_store_many(bus, messages, no_ids, count, results);
-		for (size_t i = 0; i < count; i++) {
-			if (results[i] < 0)
-				die("cannot store a head", results[i]);
-			bus_message_free(messages[i]);
-		}
-		done += count;
-		printf("%zu\n", done);
-		(void)fflush(stdout);
-	}
-	signing_key_free(key);
-	bus_close(bus);
-	return 0;
 }
 
 /* What every member has once it has followed the store; one for all, so that 100 members fit into a small machine. */
@@ -162,7 +82,7 @@ static void model_put(const struct zone_head *head)
 		HASH_ADD_KEYPTR(hh, model.zones, zone->zone, strlen(zone->zone), zone);
 	}
 	if (!zone)
-		die("model", -ENOMEM);
+		simulate_die("model", -ENOMEM);
 	zone->generation = head->generation;
 	zone->digest = head->facts.digest;
 	(void)set_digest_add(&model.set, zone->zone, zone->generation, &zone->digest);
@@ -208,17 +128,81 @@ static void confirm(struct member *member, const struct bus_message *message, co
 		(void)bus_publish(member->bus, member->subject, json, strlen(json));
 }
 
+/* A head on its way through a worker. */
+struct head_job {
+	struct work_job job; /* first */
+	struct member *member;
+	struct bus_message *message;
+	struct zone_head head;
+};
+
+static struct {
+	sd_event *loop;
+	struct mailbox *inputs;
+	struct work_pool *pool;
+} machine;
+
+/* On a member's pulling thread. */
 static void on_head(struct bus_message *message, void *userdata)
 {
-	struct member *member = userdata;
-	CLEANUP(message) struct bus_message *mine = message;
-	struct zone_head head;
-	int r = zone_head_decode(mine, PREFIX, model.trusted, &head);
+	struct head_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		simulate_die("a head", -ENOMEM);
+	job->member = userdata;
+	job->message = message;
+	(void)mailbox_post(machine.inputs, job);
+}
+
+/* On a worker. */
+static void verify_head(struct work_job *job, void *context)
+{
+	struct head_job *mine = (struct head_job *)job;
+	(void)context;
+	int r = zone_head_decode(mine->message, PREFIX, model.trusted, &mine->head);
 	if (r < 0)
-		die("a head does not verify", r);
-	(void)bus_ack(member->bus, mine);
-	confirm(member, mine, &head);
-	member->heads++;
+		simulate_die("a head does not verify", r);
+}
+
+/* In the loop. */
+static void head_done(struct work_job *job, void *userdata)
+{
+	struct head_job *mine = (struct head_job *)job;
+	(void)userdata;
+	confirm(mine->member, mine->message, &mine->head);
+	(void)bus_ack(mine->member->bus, mine->message);
+	mine->member->heads++;
+	bus_message_free(mine->message);
+	free(mine);
+}
+
+static void head_in_loop(void *message, void *userdata)
+{
+	struct head_job *job = message;
+	(void)userdata;
+	job->job.run = verify_head;
+	job->job.done = head_done;
+	work_submit(machine.pool, &job->job);
+}
+
+static void *machine_main(void *userdata)
+{
+	(void)userdata;
+	int r = sd_event_loop(machine.loop);
+	simulate_die("the loop has ended", r);
+}
+
+static void start_machine(size_t workers)
+{
+	pthread_t thread;
+	int r = sd_event_new(&machine.loop);
+	if (r >= 0)
+		r = mailbox_new(machine.loop, HEADS_IN_HAND, head_in_loop, NULL, &machine.inputs);
+	if (r >= 0)
+		r = work_pool_new(machine.loop, (unsigned)workers, NULL, NULL, NULL, &machine.pool);
+	if (r >= 0)
+		r = -pthread_create(&thread, NULL, machine_main, NULL);
+	if (r < 0)
+		simulate_die("cannot start loop and workers", r);
 }
 
 static void beat(const struct member *member)
@@ -261,10 +245,10 @@ static void start_member(struct member *member, const char *url, size_t number)
 	subject_applied(PREFIX, member->id, member->subject);
 	subject_stream(PREFIX, STREAM_ZONES, stream);
 	subject_consumer(member->id, consumer);
-	member->bus = connect_to(url, member->id);
+	member->bus = simulate_connect(url, member->id);
 	int r = bus_pull_start(member->bus, stream, consumer, PULL_BATCH, on_head, NULL, member, &member->pull);
 	if (r < 0)
-		die("cannot pull", r);
+		simulate_die("cannot pull", r);
 }
 
 static void answer(void)
@@ -279,26 +263,27 @@ static void answer(void)
 	(void)fflush(stdout);
 }
 
-static int play(const char *url, const char *trusted, size_t first, size_t count)
+static int play(const char *url, const char *trusted, size_t first, size_t count, size_t workers)
 {
 	static const struct bus_follow_handlers handlers = { on_model_reset, on_model_message, on_model_complete, NULL };
 	int r = trusted_keys_load(trusted, &model.trusted);
 	if (r < 0)
-		die(trusted, r);
+		simulate_die(trusted, r);
 	char stream[SUBJECT_SIZE], line[64];
-	struct bus *bus = connect_to(url, "simulate model");
+	struct bus *bus = simulate_connect(url, "simulate model");
 	struct bus_follow *follow;
 	subject_stream(PREFIX, STREAM_ZONES, stream);
 	r = bus_follow_start(bus, stream, PREFIX ".zone.>", &handlers, &follow);
 	if (r < 0)
-		die("cannot follow the store", r);
+		simulate_die("cannot follow the store", r);
 	while (!model.complete)
 		usleep(1000);
+	start_machine(workers);
 	puts("ready"); /* from here on the members read */
 	(void)fflush(stdout);
 	members = calloc(count, sizeof(*members));
 	if (!members)
-		die("members", -ENOMEM);
+		simulate_die("members", -ENOMEM);
 	member_count = count;
 	for (size_t i = 0; i < count; i++)
 		start_member(&members[i], url, first + i);
@@ -309,12 +294,17 @@ static int play(const char *url, const char *trusted, size_t first, size_t count
 	_exit(0); /* like a machine that is lost: nothing is said to anybody */
 }
 
+static size_t number(const char *word) { return strtoul(word, NULL, 10); }
+
 int main(int count, char **words)
 {
-	if (count == 6 && strcmp(words[1], "fill") == 0)
-		return fill(words[2], words[3], strtoul(words[4], NULL, 10), strtoul(words[5], NULL, 10));
-	if (count == 6 && strcmp(words[1], "members") == 0)
-		return play(words[2], words[3], strtoul(words[4], NULL, 10), strtoul(words[5], NULL, 10));
-	fputs("usage: simulate fill URL PRIVATE_KEY ZONES SIZE | simulate members URL TRUSTED_KEYS FIRST COUNT\n", stderr);
+	if (count == 7 && strcmp(words[1], "fill") == 0 && number(words[6]) > 0)
+		return simulate_fill(words[2], words[3], number(words[4]), number(words[5]), number(words[6]));
+	if (count == 6 && strcmp(words[1], "verify") == 0 && number(words[5]) > 0)
+		return simulate_verify(words[2], number(words[3]), number(words[4]), number(words[5]));
+	if (count == 7 && strcmp(words[1], "members") == 0 && number(words[6]) > 0)
+		return play(words[2], words[3], number(words[4]), number(words[5]), number(words[6]));
+	fputs("usage: simulate fill URL PRIVATE_KEY ZONES SIZE THREADS | simulate verify PRIVATE_KEY ZONES SIZE THREADS |\n"
+	      "       simulate members URL TRUSTED_KEYS FIRST COUNT THREADS\n", stderr);
 	return 2;
 }
