@@ -207,6 +207,8 @@ static void set_connection(struct exchange *exchange)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, upstream_close_later);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, exchange->pair); /* stays with the connection, however long that is kept */
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(upstream->timeout_us / 1000));
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->slist);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

@@ -11,11 +11,27 @@
 static inline void cleanup_curl_url(CURLU **url) { curl_url_cleanup(*url); }
 static inline void cleanup_curl_text(char **text) { curl_free(*text); }
 
+static void close_now(struct upstream_pair *pair)
+{
+	if (pair->done_with >= 0)
+		(void)close(pair->done_with);
+	pair->done_with = -1;
+}
+
 static void pair_free(struct upstream_pair *pair)
 {
 	curl_easy_cleanup(pair->easy);
-	curl_multi_cleanup(pair->multi);
+	curl_multi_cleanup(pair->multi); /* closes the connections that are left */
+	close_now(pair);
 	free(pair);
+}
+
+int upstream_close_later(void *userdata, curl_socket_t fd)
+{
+	struct upstream_pair *pair = userdata;
+	close_now(pair);
+	pair->done_with = fd;
+	return 0;
 }
 
 struct upstream_pair *upstream_borrow(struct upstream *upstream)
@@ -33,6 +49,7 @@ struct upstream_pair *upstream_borrow(struct upstream *upstream)
 	pair = calloc(1, sizeof(*pair));
 	if (!pair)
 		return NULL;
+	pair->done_with = -1;
 	pair->easy = curl_easy_init();
 	pair->multi = curl_multi_init();
 	if (!pair->easy || !pair->multi) {
@@ -44,6 +61,7 @@ struct upstream_pair *upstream_borrow(struct upstream *upstream)
 
 void upstream_give_back(struct upstream *upstream, struct upstream_pair *pair)
 {
+	close_now(pair);
 	curl_easy_reset(pair->easy);
 	pthread_mutex_lock(&upstream->mutex);
 	bool keep = upstream->idle_count < IDLE_MAX;
