@@ -36,7 +36,7 @@ struct question {
 struct transfer {
 	struct question question;
 	int fd;
-	int64_t timeout_us;
+	int64_t timeout_us, later_timeout_us;
 	record_visit visit;
 	void *userdata;
 	uint8_t *soa; /* rdata of the first record */
@@ -358,8 +358,10 @@ static int send_query(struct transfer *transfer)
 
 static int receive_messages(struct transfer *transfer)
 {
+	int64_t timeout_us = transfer->timeout_us;
+
 	while (!transfer->ended) {
-		uint64_t deadline = deadline_after(transfer->timeout_us);
+		uint64_t deadline = deadline_after(timeout_us);
 		uint8_t prefix[2];
 		int result = receive_all(transfer->fd, prefix, sizeof(prefix), deadline);
 		if (result < 0)
@@ -370,6 +372,7 @@ static int receive_messages(struct transfer *transfer)
 			result = take_message(transfer, size);
 		if (result < 0)
 			return result;
+		timeout_us = transfer->later_timeout_us;
 	}
 	/* The last message must be signed, or what came since the last signature was never checked. */
 	return transfer->question.unsigned_count == 0 ? 0 : ERROR_TSIG;
@@ -398,6 +401,8 @@ int axfr_fetch(const struct axfr_source *source, const char *zone, record_visit 
 		return -ENOMEM;
 	transfer->fd = -1;
 	transfer->timeout_us = source->timeout_us;
+	transfer->later_timeout_us =
+		source->later_timeout_us > source->timeout_us ? source->later_timeout_us : source->timeout_us;
 	transfer->visit = visit;
 	transfer->userdata = userdata;
 	transfer->failure.rcode = -1;

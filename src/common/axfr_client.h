@@ -9,7 +9,8 @@
 struct axfr_source {
 	const char *server;      /* "127.0.0.1:53", "[::1]:5300" */
 	const struct tsig_key *tsig; /* or NULL */
-	int64_t timeout_us;      /* for connecting and for each message */
+	int64_t timeout_us;      /* for connecting, and for each message */
+	int64_t later_timeout_us; /* for each message of a transfer but the first: larger than timeout_us, or 0 for the same */
 };
 
 /* What a transfer that failed can say about itself: the rcode that the server sent, or -1. */
@@ -17,6 +18,7 @@ struct axfr_failure { int rcode; };
 
 /*
  * Fetches zone. visit gets the SOA first, then every record once, in the server's order; the closing SOA is not given.
+ * PowerDNS sends the SOA at once, and then reads all of the zone before it sends on.
  * A negative result of visit ends the transfer and is the result. Nothing that visit got counts before the result is 0:
  * with TSIG up to 99 messages may come before the signature that covers them.
  * 0; ERROR_NOT_AUTH (NOTAUTH), ERROR_DNS_REFUSED (REFUSED), ERROR_TSIG, ERROR_DNS, ERROR_MALFORMED (message or sequence

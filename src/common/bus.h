@@ -85,6 +85,18 @@ int bus_store_many_sequences(struct bus *bus, struct bus_message *const *message
 /* Newest message on a subject by direct get (stream with allow_direct). Blocking. -ENOENT, ERROR_NO_STREAM. */
 int bus_stream_last(struct bus *bus, const char *stream, const char *subject, struct bus_message **ret);
 
+/*
+ * The same for many subjects, asked for before they are wanted: up to BUS_AHEAD_MAX questions are on their way while the
+ * caller works on what came. Take gives the newest messages in the order of asking, each as bus_stream_last would; a question
+ * or an answer that got lost is made up for. -ENOBUFS: that many are asked for already; -EINVAL: nothing is. One thread at a time.
+ */
+#define BUS_AHEAD_MAX 4
+struct bus_ahead;
+int bus_ahead_new(struct bus *bus, const char *stream, struct bus_ahead **ret);
+void bus_ahead_free(struct bus_ahead *ahead);
+int bus_ahead_ask(struct bus_ahead *ahead, const char *subject);
+int bus_ahead_take(struct bus_ahead *ahead, struct bus_message **ret); /* blocking */
+
 struct bus_stream_options {
 	const char *name;
 	const char *subjects[4];   /* NULL-terminated */

@@ -102,6 +102,8 @@ int bus_api_error(const json_t *answer);
 uint64_t bus_json_number(const json_t *object, const char *name);
 /* A time as the server writes it, RFC 3339 in UTC with up to nine decimals; 0: malformed or NULL. */
 uint64_t bus_time_us(const char *text);
+/* What came as the answer to a direct get, which it takes over in any case. -ENOENT. */
+int bus_stream_read_direct(struct bus_message *answer, struct bus_message **ret);
 /* Creates the stream if it is missing. */
 int bus_stream_create(struct bus *bus, json_t *config, const char *name, bool *ret_created);
 

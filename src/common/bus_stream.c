@@ -9,10 +9,26 @@
 #define DUPLICATE_WINDOW_NS INT64_C(120000000000)
 #define STATUS_NOT_FOUND 404
 
+int bus_stream_read_direct(struct bus_message *answer, struct bus_message **ret)
+{
+	CLEANUP(bus_message) struct bus_message *message = answer;
+	unsigned status = bus_message_status(message);
+
+	if (status != 0)
+		return status == STATUS_NOT_FOUND ? -ENOENT : -EINVAL;
+
+	int r = bus_message_from_direct(message);
+
+	if (r < 0)
+		return r;
+	*ret = TAKE(message);
+	return 0;
+}
+
 int bus_stream_last(struct bus *bus, const char *stream, const char *subject, struct bus_message **ret)
 {
 	CLEANUP(free) char *request = NULL;
-	CLEANUP(bus_message) struct bus_message *message = NULL;
+	struct bus_message *message = NULL;
 
 	/* The form with the subject in the request's own subject: rights can be given for it. */
 	if (asprintf(&request, "$JS.API.DIRECT.GET.%s.%s", stream, subject) < 0) {
@@ -27,16 +43,7 @@ int bus_stream_last(struct bus *bus, const char *stream, const char *subject, st
 		return ERROR_NO_STREAM;
 	if (r < 0)
 		return r == ERROR_NO_RESPONDER ? ERROR_NO_STREAM : r;
-
-	unsigned status = bus_message_status(message);
-
-	if (status != 0)
-		return status == STATUS_NOT_FOUND ? -ENOENT : -EINVAL;
-	r = bus_message_from_direct(message);
-	if (r < 0)
-		return r;
-	*ret = TAKE(message);
-	return 0;
+	return bus_stream_read_direct(message, ret);
 }
 
 static json_t *stream_config(const struct bus_stream_options *options)

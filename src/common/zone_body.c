@@ -26,7 +26,6 @@ struct zone_body_writer {
 };
 
 DEFINE_CLEANUP(zone_body_writer, struct zone_body_writer *, zone_body_writer_free)
-DEFINE_CLEANUP(dctx, ZSTD_DCtx *, (void)ZSTD_freeDCtx)
 
 int zone_body_writer_new(const char *folder, size_t memory_limit, struct zone_body_writer **ret)
 {
@@ -165,167 +164,201 @@ int zone_body_writer_finish(struct zone_body_writer *writer, struct zone_body_fa
 }
 
 /* What was read so far, to be held against what is wanted. */
-struct reading {
-	const struct zone_body_facts *want;
+struct zone_body_reader {
+	struct zone_body_facts want;
 	record_visit visit;
 	void *userdata;
+	int result;    /* first failure; every later call repeats it */
 	int visit_result;
+	bool again;    /* the records were checked before: the text is enough */
+	bool ended;    /* the zstd frame is */
 	bool expiration_seen, signature_seen;
 	uint64_t records, size;
 	struct zone_digest digest;
 	crypto_generichash_state hash;
-	struct record_reader *reader;
+	struct record_reader *lines;
+	ZSTD_DCtx *zstd; /* NULL: the text comes as it is */
+	char *text;      /* unpacked, PIECE_SIZE octets; only with zstd */
 };
 
-DEFINE_CLEANUP(record_reader, struct record_reader *, record_reader_free)
+DEFINE_CLEANUP(zone_body_reader, struct zone_body_reader *, zone_body_reader_free)
 
 /*
  * The earliest expiration depends on the day on which it was worked out, since a signature holds 32 bits of it only.
  * So that a body never goes bad by age, it is enough that a signature with those 32 bits is there.
  */
-static int read_expiration(struct reading *reading, const struct record *record)
+static int read_expiration(struct zone_body_reader *reader, const struct record *record)
 {
-	uint64_t expiration, want = reading->want->signatures_expire;
+	uint64_t expiration, want = reader->want.signatures_expire;
 
 	int result = record_rrsig_expiration(record, want, &expiration);
 	if (result < 0)
 		return result;
-	reading->signature_seen = true;
+	reader->signature_seen = true;
 	if (expiration == want || (expiration == 0 && want == 1))
-		reading->expiration_seen = true;
+		reader->expiration_seen = true;
 	return 0;
 }
 
 static int read_record(const struct record *record, void *userdata)
 {
-	struct reading *reading = userdata;
+	struct zone_body_reader *reader = userdata;
 	uint32_t serial;
 
-	if ((record->type == RECORD_TYPE_SOA) != (reading->records == 0) || reading->records == reading->want->records)
+	if ((record->type == RECORD_TYPE_SOA) != (reader->records == 0) || reader->records == reader->want.records)
 		return ERROR_BODY;
-	if (reading->records++ == 0 && (record_soa_serial(record, &serial) < 0 || serial != reading->want->serial))
+	if (reader->records++ == 0 && (record_soa_serial(record, &serial) < 0 || serial != reader->want.serial))
 		return ERROR_BODY;
-	if (record->type == RECORD_TYPE_RRSIG && read_expiration(reading, record) < 0)
+	if (!reader->again && record->type == RECORD_TYPE_RRSIG && read_expiration(reader, record) < 0)
 		return ERROR_BODY;
-	if (zone_digest_add(&reading->digest, record) < 0)
+	if (!reader->again && zone_digest_add(&reader->digest, record) < 0)
 		return ERROR_BODY;
-	if (reading->visit)
-		reading->visit_result = reading->visit(record, reading->userdata);
-	return reading->visit_result;
+	if (reader->visit)
+		reader->visit_result = reader->visit(record, reader->userdata);
+	return reader->visit_result;
 }
 
-static int read_text(struct reading *reading, const char *text, size_t size)
+static int read_text(struct zone_body_reader *reader, const char *text, size_t size)
 {
-	if (size > reading->want->size - reading->size)
+	if (size > reader->want.size - reader->size)
 		return ERROR_BODY;
-	reading->size += size;
-	(void)crypto_generichash_update(&reading->hash, (const uint8_t *)text, size);
-	int result = record_reader_feed(reading->reader, text, size);
+	reader->size += size;
+	(void)crypto_generichash_update(&reader->hash, (const uint8_t *)text, size);
+	int result = record_reader_feed(reader->lines, text, size);
 	/* What the visitor said goes to the caller as it is; text that is no record is a bad body. */
-	return result == ERROR_MALFORMED && reading->visit_result >= 0 ? ERROR_BODY : result;
+	return result == ERROR_MALFORMED && reader->visit_result >= 0 ? ERROR_BODY : result;
 }
 
-static int finish_reading(struct reading *reading)
+static int finish_reading(struct zone_body_reader *reader)
 {
-	const struct zone_body_facts *want = reading->want;
+	const struct zone_body_facts *want = &reader->want;
 	uint8_t hash[ZONE_BODY_HASH_SIZE];
 
-	(void)crypto_generichash_final(&reading->hash, hash, sizeof(hash));
-	bool same = record_reader_finish(reading->reader) == 0 && reading->size == want->size
-	            && reading->records == want->records && memcmp(hash, want->hash, sizeof(hash)) == 0
-	            && memcmp(&reading->digest, &want->digest, sizeof(want->digest)) == 0
-	            && reading->signature_seen == (want->signatures_expire != 0)
-	            && reading->expiration_seen == reading->signature_seen;
+	(void)crypto_generichash_final(&reader->hash, hash, sizeof(hash));
+	bool same = record_reader_finish(reader->lines) == 0 && reader->size == want->size
+	            && reader->records == want->records && memcmp(hash, want->hash, sizeof(hash)) == 0;
+	if (same && !reader->again)
+		same = memcmp(&reader->digest, &want->digest, sizeof(want->digest)) == 0
+		       && reader->signature_seen == (want->signatures_expire != 0)
+		       && reader->expiration_seen == reader->signature_seen;
 	return same ? 0 : ERROR_BODY;
 }
 
-static int read_identity(struct reading *reading, struct spool *encoded, uint8_t piece[PIECE_SIZE])
-{
-	uint64_t at = 0;
-
-	if (spool_size(encoded) != reading->want->size)
-		return ERROR_BODY;
-	for (;;) {
-		int64_t size = spool_read(encoded, at, piece, PIECE_SIZE);
-		if (size <= 0)
-			return (int)size;
-		at += (uint64_t)size;
-		int result = read_text(reading, (const char *)piece, (size_t)size);
-		if (result < 0)
-			return result;
-	}
-}
-
-/* Unpacks one piece; `text` has PIECE_SIZE octets. 1: the frame ended with it. */
-static int unpack_piece(struct reading *reading, ZSTD_DCtx *zstd, ZSTD_inBuffer *in, char *text)
+/* Unpacks what was fed. */
+static int read_zstd(struct zone_body_reader *reader, ZSTD_inBuffer *in)
 {
 	for (;;) {
 		/* One octet more than is wanted may come out, which is how too many are noticed. */
-		uint64_t room = reading->want->size - reading->size;
-		ZSTD_outBuffer out = { .dst = text, .size = room < PIECE_SIZE ? (size_t)room + 1 : PIECE_SIZE };
-		size_t left = ZSTD_decompressStream(zstd, &out, in);
+		uint64_t room = reader->want.size - reader->size;
+		ZSTD_outBuffer out = { .dst = reader->text, .size = room < PIECE_SIZE ? (size_t)room + 1 : PIECE_SIZE };
+		size_t left = ZSTD_decompressStream(reader->zstd, &out, in);
 		if (ZSTD_isError(left))
 			return ERROR_BODY;
-		int result = read_text(reading, text, out.pos);
+		int result = read_text(reader, reader->text, out.pos);
 		if (result < 0)
 			return result;
-		if (left == 0)
-			return in->pos == in->size ? 1 : ERROR_BODY;
+		if (left == 0) {
+			reader->ended = true;
+			return in->pos == in->size ? 0 : ERROR_BODY;
+		}
 		if (in->pos == in->size && out.pos < out.size)
 			return 0;
 	}
 }
 
-static int read_zstd(struct reading *reading, struct spool *encoded, uint8_t piece[PIECE_SIZE])
+static int start_unpacking(struct zone_body_reader *reader)
 {
-	CLEANUP(free) char *text = malloc(PIECE_SIZE);
-	CLEANUP(dctx) ZSTD_DCtx *zstd = ZSTD_createDCtx();
-	uint64_t at = 0;
-
-	if (!text || !zstd)
+	reader->text = malloc(PIECE_SIZE);
+	reader->zstd = ZSTD_createDCtx();
+	if (!reader->text || !reader->zstd)
 		return -ENOMEM;
-	if (ZSTD_isError(ZSTD_DCtx_setParameter(zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)))
-		return -EINVAL;
-	for (;;) {
-		int64_t size = spool_read(encoded, at, piece, PIECE_SIZE);
-		if (size <= 0)
-			return size < 0 ? (int)size : ERROR_BODY; /* ended within the frame */
-		at += (uint64_t)size;
-		ZSTD_inBuffer in = { .src = piece, .size = (size_t)size };
-		int result = unpack_piece(reading, zstd, &in, text);
-		if (result == 1)
-			return at == spool_size(encoded) ? 0 : ERROR_BODY;
+	return ZSTD_isError(ZSTD_DCtx_setParameter(reader->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)) ? -EINVAL : 0;
+}
+
+int zone_body_reader_new(const struct zone_body_facts *want, record_visit visit, void *userdata, struct zone_body_reader **ret)
+{
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	CLEANUP(zone_body_reader) struct zone_body_reader *reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return -ENOMEM;
+	reader->want = *want;
+	reader->visit = visit;
+	reader->userdata = userdata;
+	zone_digest_init(&reader->digest);
+	(void)crypto_generichash_init(&reader->hash, NULL, 0, ZONE_BODY_HASH_SIZE);
+	int result = record_reader_new(read_record, reader, &reader->lines);
+	if (result == 0 && want->encoding == ZONE_BODY_ZSTD)
+		result = start_unpacking(reader);
+	else if (result == 0 && want->encoding != ZONE_BODY_IDENTITY)
+		result = ERROR_BODY;
+	if (result < 0)
+		return result;
+	*ret = TAKE(reader);
+	return 0;
+}
+
+void zone_body_reader_free(struct zone_body_reader *reader)
+{
+	if (!reader)
+		return;
+	record_reader_free(reader->lines);
+	(void)ZSTD_freeDCtx(reader->zstd);
+	free(reader->text);
+	free(reader);
+}
+
+int zone_body_reader_feed(struct zone_body_reader *reader, const void *encoded, size_t size)
+{
+	ZSTD_inBuffer in = { .src = encoded, .size = size };
+
+	if (reader->result < 0 || size == 0)
+		return reader->result;
+	if (!reader->zstd)
+		reader->result = read_text(reader, encoded, size);
+	else
+		reader->result = reader->ended ? ERROR_BODY : read_zstd(reader, &in);
+	return reader->result;
+}
+
+int zone_body_reader_finish(struct zone_body_reader *reader)
+{
+	if (reader->result == 0)
+		reader->result = reader->zstd && !reader->ended ? ERROR_BODY : finish_reading(reader);
+	return reader->result;
+}
+
+static int read_spool(struct zone_body_reader *reader, struct spool *encoded)
+{
+	size_t room = spool_size(encoded) < PIECE_SIZE ? (size_t)spool_size(encoded) : PIECE_SIZE;
+	CLEANUP(free) uint8_t *piece = malloc(room + 1); /* never none */
+	int64_t size;
+
+	if (!piece)
+		return -ENOMEM;
+	for (uint64_t at = 0; (size = spool_read(encoded, at, piece, room)) > 0; at += (uint64_t)size) {
+		int result = zone_body_reader_feed(reader, piece, (size_t)size);
 		if (result < 0)
 			return result;
 	}
+	return size < 0 ? (int)size : zone_body_reader_finish(reader);
 }
 
 int zone_body_read(struct spool *encoded, const struct zone_body_facts *want, record_visit visit, void *userdata)
 {
-	struct reading reading = { .want = want, .visit = visit, .userdata = userdata };
+	CLEANUP(zone_body_reader) struct zone_body_reader *reader = NULL;
+	int result = zone_body_reader_new(want, visit, userdata, &reader);
 
-	if (sodium_init() < 0)
-		return -ENOSYS;
-	zone_digest_init(&reading.digest);
-	(void)crypto_generichash_init(&reading.hash, NULL, 0, ZONE_BODY_HASH_SIZE);
-	CLEANUP(free) uint8_t *piece = malloc(PIECE_SIZE);
-	if (!piece)
-		return -ENOMEM;
-	CLEANUP(record_reader) struct record_reader *reader = NULL;
-	int result = record_reader_new(read_record, &reading, &reader);
+	return result < 0 ? result : read_spool(reader, encoded);
+}
+
+int zone_body_read_again(struct spool *encoded, const struct zone_body_facts *want, record_visit visit, void *userdata)
+{
+	CLEANUP(zone_body_reader) struct zone_body_reader *reader = NULL;
+	int result = zone_body_reader_new(want, visit, userdata, &reader);
+
 	if (result < 0)
 		return result;
-	reading.reader = reader;
-
-	switch (want->encoding) {
-	case ZONE_BODY_IDENTITY:
-		result = read_identity(&reading, encoded, piece);
-		break;
-	case ZONE_BODY_ZSTD:
-		result = read_zstd(&reading, encoded, piece);
-		break;
-	default:
-		return ERROR_BODY;
-	}
-	return result < 0 ? result : finish_reading(&reading);
+	reader->again = true;
+	return read_spool(reader, encoded);
 }

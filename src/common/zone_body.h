@@ -46,3 +46,19 @@ int zone_body_writer_finish(struct zone_body_writer *writer, struct zone_body_fa
  * A negative result of visit stops the reading and is the result.
  */
 int zone_body_read(struct spool *encoded, const struct zone_body_facts *want, record_visit visit, void *userdata);
+
+/*
+ * The same for a body that was read before and found good: what is still checked is its text (size, hash, number of records),
+ * but not once more what the records add up to, which takes longer than all the rest but finding them.
+ */
+int zone_body_read_again(struct spool *encoded, const struct zone_body_facts *want, record_visit visit, void *userdata);
+
+/*
+ * The reader for a body that comes in pieces, while the rest is still on its way. All that is said of zone_body_read holds;
+ * only finish says that a body is good. A failure is final. One thread at a time. want is copied.
+ */
+struct zone_body_reader;
+int zone_body_reader_new(const struct zone_body_facts *want, record_visit visit, void *userdata, struct zone_body_reader **ret);
+void zone_body_reader_free(struct zone_body_reader *reader);
+int zone_body_reader_feed(struct zone_body_reader *reader, const void *encoded, size_t size);
+int zone_body_reader_finish(struct zone_body_reader *reader);

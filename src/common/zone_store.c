@@ -131,32 +131,70 @@ static int read_fully(struct spool *spool, uint64_t offset, uint8_t *buffer, siz
 	return 0;
 }
 
+/* Chunks on their way to the store at the same time: bounds what they take in memory, a few times over on their way out. */
+#define CHUNKS_AT_ONCE 4
+
+struct chunks {
+	struct bus_message *messages[CHUNKS_AT_ONCE];
+	char ids[CHUNKS_AT_ONCE][SUBJECT_SIZE];
+	size_t count;
+};
+
+static void chunks_clear(struct chunks *chunks)
+{
+	for (size_t i = 0; i < chunks->count; i++)
+		bus_message_free(chunks->messages[i]);
+	chunks->count = 0;
+}
+
+static int add_chunk(struct chunks *chunks, const char *prefix, const char *body_id, unsigned number, const uint8_t *data, size_t size)
+{
+	char subject[SUBJECT_SIZE];
+
+	subject_body(prefix, body_id, number, subject);
+	snprintf(chunks->ids[chunks->count], SUBJECT_SIZE, "%s.%u", body_id, number);
+
+	int r = bus_message_new(subject, data, size, &chunks->messages[chunks->count]);
+
+	chunks->count += r == 0;
+	return r;
+}
+
+static int store_chunks(struct bus *bus, struct chunks *chunks)
+{
+	const char *ids[CHUNKS_AT_ONCE];
+	int results[CHUNKS_AT_ONCE], r = 0;
+
+	for (size_t i = 0; i < chunks->count; i++)
+		ids[i] = chunks->ids[i];
+	(void)bus_store_many(bus, chunks->messages, ids, chunks->count, results);
+	for (size_t i = 0; i < chunks->count && r == 0; i++) {
+		r = results[i];
+		/* Once more: one lost answer is no reason to begin a large body all over again. */
+		if (r == -ETIMEDOUT)
+			r = bus_store(bus, chunks->messages[i], ids[i], BUS_ANY, NULL);
+	}
+	chunks_clear(chunks);
+	return r;
+}
+
 static int put_chunks(struct bus *bus, const char *prefix, const struct zone_head *head, struct spool *body, size_t chunk_size)
 {
 	CLEANUP(free) uint8_t *buffer = malloc(chunk_size);
-	char subject[SUBJECT_SIZE], message_id[SUBJECT_SIZE];
+	struct chunks chunks = { .count = 0 };
+	int r = buffer ? 0 : -ENOMEM;
 
-	if (!buffer)
-		return -ENOMEM;
-	for (unsigned i = 0; i < head->chunks; i++) {
-		CLEANUP(message) struct bus_message *message = NULL;
+	for (unsigned i = 0; i < head->chunks && r == 0; i++) {
 		uint64_t offset = (uint64_t)i * chunk_size, left = head->encoded_size - offset;
 		size_t size = left < chunk_size ? (size_t)left : chunk_size;
 
-		subject_body(prefix, head->body_id, i, subject);
-		snprintf(message_id, sizeof(message_id), "%s.%u", head->body_id, i);
-
-		int r = read_fully(body, offset, buffer, size);
-
-		r = r < 0 ? r : bus_message_new(subject, buffer, size, &message);
-		r = r < 0 ? r : bus_store(bus, message, message_id, BUS_ANY, NULL);
-		/* Once more: one lost answer is no reason to begin a large body all over again. */
-		if (r == -ETIMEDOUT)
-			r = bus_store(bus, message, message_id, BUS_ANY, NULL);
-		if (r < 0)
-			return r;
+		r = read_fully(body, offset, buffer, size);
+		r = r < 0 ? r : add_chunk(&chunks, prefix, head->body_id, i, buffer, size);
+		if (r == 0 && (chunks.count == CHUNKS_AT_ONCE || i + 1 == head->chunks))
+			r = store_chunks(bus, &chunks);
 	}
-	return 0;
+	chunks_clear(&chunks);
+	return r;
 }
 
 static int put_head(struct bus *bus, const char *prefix, const struct signing_key *key, const struct zone_head *head,
@@ -220,51 +258,4 @@ int zone_store_drop_body(struct bus *bus, const char *prefix, const char *body_i
 	subject_stream(prefix, STREAM_BODIES, stream);
 	subject_bodies(prefix, body_id, subjects);
 	return bus_stream_purge_subject(bus, stream, subjects);
-}
-
-static int append_chunk(struct bus *bus, const char *stream, const char *subject, uint64_t left, struct spool *spool)
-{
-	CLEANUP(message) struct bus_message *message = NULL;
-	size_t size;
-	int r = bus_stream_last(bus, stream, subject, &message);
-
-	if (r == -ETIMEDOUT)
-		r = bus_stream_last(bus, stream, subject, &message);
-	if (r < 0)
-		return r == -ENOENT ? ERROR_BODY : r;
-
-	const void *payload = bus_message_payload(message, &size);
-
-	if (size == 0 || size > left)
-		return ERROR_BODY;
-	return spool_write(spool, payload, size);
-}
-
-int zone_store_body(struct bus *bus, const char *prefix, const struct zone_head *head, const struct bus_message *message,
-                    const char *folder, size_t memory_limit, struct spool **ret)
-{
-	CLEANUP(spool) struct spool *spool = NULL;
-	char stream[SUBJECT_SIZE], subject[SUBJECT_SIZE];
-	size_t size = 0;
-	const void *payload = message ? bus_message_payload(message, &size) : NULL;
-
-	if (head->place == ZONE_BODY_NONE || (head->place == ZONE_BODY_INLINE && size != head->encoded_size))
-		return ERROR_BODY;
-
-	int r = spool_new(folder, memory_limit, &spool);
-
-	if (r == 0 && head->place == ZONE_BODY_INLINE)
-		r = spool_write(spool, payload, size);
-	subject_stream(prefix, STREAM_BODIES, stream);
-	for (unsigned i = 0; r == 0 && head->place == ZONE_BODY_CHUNKS && i < head->chunks; i++) {
-		subject_body(prefix, head->body_id, i, subject);
-		r = append_chunk(bus, stream, subject, head->encoded_size - spool_size(spool), spool);
-	}
-	r = r < 0 ? r : spool_finish(spool);
-	if (r < 0)
-		return r;
-	if (spool_size(spool) != head->encoded_size)
-		return ERROR_BODY;
-	*ret = TAKE(spool);
-	return 0;
 }

@@ -41,10 +41,18 @@ int zone_store_put(struct bus *bus, const char *prefix, const struct signing_key
 int zone_store_drop_body(struct bus *bus, const char *prefix, const char *body_id);
 
 /*
- * The encoded body of a verified head: out of its message or chunk by chunk out of the store. ERROR_BODY: a chunk is missing or the size is wrong.
+ * The encoded body of a verified head: out of its message or chunk by chunk out of the store. on_piece sees it in pieces while
+ * the next chunks are on their way; its negative result ends the reading and is the result. ERROR_BODY: a chunk is missing or
+ * the size is wrong; what the body says is not looked at.
  */
+struct zone_store_sink {
+	const char *folder; /* for the spool, where it is larger than memory_limit */
+	size_t memory_limit;
+	int (*on_piece)(const void *data, size_t size, void *userdata); /* may be NULL */
+	void *userdata;
+};
 int zone_store_body(struct bus *bus, const char *prefix, const struct zone_head *head, const struct bus_message *message,
-                    const char *folder, size_t memory_limit, struct spool **ret);
+                    const struct zone_store_sink *sink, struct spool **ret);
 
 /*
  * Removes bodies older than grace_us that no head names; returns how many, or negative. A head counts whether or not it

@@ -30,6 +30,7 @@
 
 DEFINE_CLEANUP(spool, struct spool *, spool_free)
 DEFINE_CLEANUP(message, struct bus_message *, bus_message_free)
+DEFINE_CLEANUP(reader, struct zone_body_reader *, zone_body_reader_free)
 
 /* One try at one zone. */
 struct attempt {
@@ -408,18 +409,25 @@ static int keep_soa(const struct record *record, void *userdata)
 	return size < 0 && is_soa ? size : 0; /* signatures that do not fit are left out: SOA checks then go by the serial alone */
 }
 
-/* Gets and checks the body; keeps it in the attempt. */
+static int read_piece(const void *data, size_t size, void *userdata) { return zone_body_reader_feed(userdata, data, size); }
+
+/* Gets the body, and checks it as it comes. */
 static int fetch_body(const struct applier *applier, const struct zone_head *head, const struct bus_message *message,
                       struct book_entry *entry, struct spool **ret)
 {
 	CLEANUP(spool) struct spool *body = NULL;
+	CLEANUP(reader) struct zone_body_reader *reader = NULL;
 	const struct syncer_options *options = applier->options;
-	int r = zone_store_body(applier->bus, options->daemon.prefix, head, message, options->daemon.state_dir,
-	                        (size_t)options->spool_memory, &body);
+	entry->soa_size = 0;
+	int r = zone_body_reader_new(&head->facts, keep_soa, entry, &reader);
 	if (r < 0)
 		return r;
-	entry->soa_size = 0;
-	r = zone_body_read(body, &head->facts, keep_soa, entry);
+	const struct zone_store_sink sink = { .folder = options->daemon.state_dir,
+	                                      .memory_limit = (size_t)options->spool_memory,
+	                                      .on_piece = read_piece,
+	                                      .userdata = reader };
+	r = zone_store_body(applier->bus, options->daemon.prefix, head, message, &sink, &body);
+	r = r < 0 ? r : zone_body_reader_finish(reader);
 	if (r < 0)
 		return r;
 	*ret = TAKE(body);

@@ -189,7 +189,7 @@ static int send_transfer(struct connection *connection, const struct dns_query *
 {
 	struct outgoing outgoing = { .connection = connection, .query = query, .transfer = transfer };
 	dns_answer_begin(&outgoing.answer, query, connection->message + 2);
-	int r = zone_body_read(transfer_body(transfer), transfer_facts(transfer), send_record, &outgoing);
+	int r = zone_body_read_again(transfer_body(transfer), transfer_facts(transfer), send_record, &outgoing);
 	uint32_t soa_size;
 	const uint8_t *soa = transfer_soa(transfer, &soa_size);
 	if (r == 0)
@@ -214,6 +214,7 @@ static int answer_transfer(struct connection *connection, const struct dns_query
 		dns_answer_end(&answer, r == -ENOENT ? DNS_REFUSED : DNS_SERVFAIL);
 		return send_answer(connection, &answer);
 	}
+	transfer_begun(transfer);
 	r = send_transfer(connection, query, transfer);
 	if (r == 0) {
 		COUNT(METRIC_TRANSFERS_SERVED);
@@ -222,6 +223,7 @@ static int answer_transfer(struct connection *connection, const struct dns_query
 		(void)poll(&polled, 1, options->timeout_ms);
 		transfer_finished(transfer);
 	}
+	transfer_ended(transfer);
 	transfer_unref(transfer);
 	return r;
 }

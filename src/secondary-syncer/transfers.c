@@ -13,6 +13,9 @@
 
 #define EXPECTED_MAX 2 /* PowerDNS's retrieval-threads */
 
+/* Between two signs of progress while PowerDNS fetches; the DNS server itself ends a transfer that stands still before that. */
+#define FETCHING_US 25000000
+
 struct transfer {
 	char zone[ZONE_NAME_SIZE];
 	struct zone_body_facts facts;
@@ -21,6 +24,7 @@ struct transfer {
 	uint32_t soa_size;
 	_Atomic int references;
 	_Atomic int finished;             /* times fetched */
+	int fetching;                     /* connections over which it is being sent; under the table's lock */
 	_Atomic uint64_t last_progress_us; /* monotonic */
 	struct transfers *offered_in;     /* NULL: not on offer */
 	bool awaited;
@@ -250,6 +254,21 @@ const uint8_t *transfer_soa(const struct transfer *transfer, uint32_t *ret_size)
 
 void transfer_progress(struct transfer *transfer) { transfer->last_progress_us = clock_monotonic_us(); }
 
+static void count_fetching(struct transfer *transfer, int change)
+{
+	struct transfers *transfers = transfer->offered_in;
+	transfer_progress(transfer);
+	if (!transfers)
+		return;
+	pthread_mutex_lock(&transfers->lock);
+	transfer->fetching += change;
+	pthread_cond_broadcast(&transfers->finished); /* whoever waits works out anew how long */
+	pthread_mutex_unlock(&transfers->lock);
+}
+
+void transfer_begun(struct transfer *transfer) { count_fetching(transfer, 1); }
+void transfer_ended(struct transfer *transfer) { count_fetching(transfer, -1); }
+
 void transfer_finished(struct transfer *transfer)
 {
 	transfer_progress(transfer);
@@ -268,7 +287,10 @@ int transfer_wait(struct transfers *transfers, struct transfer *transfer, int be
 	transfer_progress(transfer);
 	pthread_mutex_lock(&transfers->lock);
 	while (!transfers->stopped && transfer->finished <= before && result == 0) {
-		uint64_t until = transfer->last_progress_us + (uint64_t)timeout_us;
+		uint64_t patience = (uint64_t)timeout_us;
+		if (transfer->fetching > 0 && patience < FETCHING_US)
+			patience = FETCHING_US;
+		uint64_t until = transfer->last_progress_us + patience;
 		if (clock_monotonic_us() >= until) {
 			result = -ETIMEDOUT;
 			break;

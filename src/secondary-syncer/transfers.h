@@ -48,12 +48,16 @@ int transfer_new(const struct transfer_offer *offer, struct transfer **ret);
 const struct zone_body_facts *transfer_facts(const struct transfer *transfer);
 struct spool *transfer_body(const struct transfer *transfer);
 const uint8_t *transfer_soa(const struct transfer *transfer, uint32_t *ret_size);
+/* Around each sending; while one is under way, who waits is patient: asking again would have PowerDNS fetch it twice. */
+void transfer_begun(struct transfer *transfer);
+void transfer_ended(struct transfer *transfer);
 /* Something was sent; and: the last message was sent and the peer has closed, or seemed content. */
 void transfer_progress(struct transfer *transfer);
 void transfer_finished(struct transfer *transfer);
 
 /*
- * Waits until the zone has been fetched once more than `before` times, or for timeout_us after the last progress.
+ * Waits until the zone has been fetched once more than `before` times, or for timeout_us after the last progress (longer
+ * while it is being sent: a large zone takes PowerDNS long to read).
  * Number of times it was fetched, -ETIMEDOUT or -ECANCELED.
  */
 int transfer_wait(struct transfers *transfers, struct transfer *transfer, int before, int64_t timeout_us);

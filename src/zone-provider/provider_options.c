@@ -13,7 +13,7 @@ const struct option provider_option_table[] = {
 	  .help = "file with the TSIG key for zone transfers, as algorithm:name:base64" },
 	{ .name = "axfr-timeout", .type = OPTION_DURATION, .minimum = SECOND / 10, .maximum = 600 * SECOND,
 	  .default_text = "10s", .offset = FIELD(axfr_timeout),
-	  .help = "how long to wait for the connection and for each message of a transfer" },
+	  .help = "how long to wait for the connection and the first message of a transfer; for each later one twelve times as long" },
 	{ .name = "signing-key-file", .type = OPTION_SECRET, .flags = OPTION_REQUIRED, .offset = FIELD(signing_key),
 	  .help = "private key that signs zones, made by pdns-distribute keys generate" },
 	{ .name = "workers", .type = OPTION_INTEGER, .minimum = 1, .maximum = 64, .default_text = "4",

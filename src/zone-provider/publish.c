@@ -16,6 +16,7 @@
 #include "zone-provider/provider_metrics.h"
 
 #define CONFLICT_TRIES 8
+#define GATHERING 12 /* times axfr-timeout: PowerDNS has begun, and reads all of a large zone before it sends on */
 #define LARGE_ZONE (4 * 1024 * 1024) /* octets of text after which freed memory is handed back to the system */
 
 DEFINE_CLEANUP(spool, struct spool *, spool_free)
@@ -175,7 +176,8 @@ static int transfer(struct attempt *attempt, struct zone_body_facts *ret_facts, 
 		return r;
 	struct axfr_source source = { .server = options->primary_dns,
 	                              .tsig = attempt->publisher->tsig,
-	                              .timeout_us = options->axfr_timeout };
+	                              .timeout_us = options->axfr_timeout,
+	                              .later_timeout_us = options->axfr_timeout * GATHERING };
 	struct axfr_failure failure;
 	COUNT(METRIC_TRANSFERS);
 	struct keeping keeping = { .writer = writer };

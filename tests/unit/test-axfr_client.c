@@ -163,6 +163,7 @@ struct fake {
 	int cut;                     /* octets to leave off the last message */
 	int garbage;                 /* octets to append to the last message, within its length */
 	bool silent;                 /* say nothing and keep the connection */
+	int pause_us;                /* before the second message */
 	bool hold;                   /* send all and keep the connection: the client must end by itself */
 };
 
@@ -271,6 +272,8 @@ static void answer(struct fake_server *fake_server, int fd, const uint8_t *query
 			memset(builder->wire + builder->size, 0xa5, (size_t)fake->garbage);
 			builder->size += (size_t)fake->garbage;
 		}
+		if (message == 1)
+			usleep((useconds_t)fake->pause_us);
 		say(fd, builder, builder->size - (size_t)(last ? fake->cut : 0));
 		records += count + !last;
 	}
@@ -290,8 +293,8 @@ static void *serve(void *userdata)
 	return NULL;
 }
 
-static int fetch_fake(const struct fake *fake, const char *key_text, int64_t timeout_us, struct seen *seen,
-                      struct axfr_failure *failure)
+static int fetch_patiently(const struct fake *fake, const char *key_text, int64_t timeout_us, int64_t later_timeout_us,
+                           struct seen *seen, struct axfr_failure *failure)
 {
 	struct tsig_key *key = key_text ? key_of(key_text) : NULL;
 	struct fake_server fake_server = { .fake = *fake, .key = key };
@@ -307,11 +310,18 @@ static int fetch_fake(const struct fake *fake, const char *key_text, int64_t tim
 
 	struct axfr_source source = source_of(fake_server.address, key);
 	source.timeout_us = timeout_us;
+	source.later_timeout_us = later_timeout_us;
 	int result = axfr_fetch(&source, "fake.test.", see, seen, failure);
 	pthread_join(fake_server.thread, NULL);
 	close(fake_server.listener);
 	tsig_key_free(key);
 	return result;
+}
+
+static int fetch_fake(const struct fake *fake, const char *key_text, int64_t timeout_us, struct seen *seen,
+                      struct axfr_failure *failure)
+{
+	return fetch_patiently(fake, key_text, timeout_us, 0, seen, failure);
 }
 
 static void test_fake_answers(void **state)
@@ -413,6 +423,15 @@ static void test_fake_ends(void **state)
 	seen = (struct seen) { 0 };
 	assert_int_equal(fetch_fake(&(struct fake) { .messages = "", .silent = true }, NULL, 200000, &seen, NULL), -ETIMEDOUT);
 	assert_int_equal(fetch_fake(&(struct fake) { .messages = "SA", .hold = true }, NULL, 200000, &seen, NULL), -ETIMEDOUT);
+
+	/* A server that has begun may take longer for the next message, if that is said; not for the first one. */
+	struct fake slow = { .messages = "S|A|S", .pause_us = 600000 };
+	assert_int_equal(fetch_patiently(&slow, NULL, 200000, 0, &seen, NULL), -ETIMEDOUT);
+	seen = (struct seen) { 0 };
+	assert_int_equal(fetch_patiently(&slow, NULL, 200000, TIMEOUT_US, &seen, NULL), 0);
+	assert_int_equal(seen.records, 2);
+	assert_int_equal(fetch_patiently(&(struct fake) { .messages = "", .silent = true }, NULL, 200000, TIMEOUT_US, &seen, NULL),
+	                 -ETIMEDOUT);
 
 	char address[32];
 	snprintf(address, sizeof(address), "127.0.0.1:%d", pdns_server_free_port());

@@ -94,6 +94,42 @@ static void progress_keeps_waiting_alive(void **state)
 	transfers_close(transfers, transfer);
 }
 
+static void *fetch_slowly(void *transfer)
+{
+	usleep(300000);
+	transfer_finished(transfer);
+	transfer_ended(transfer);
+	return NULL;
+}
+
+static void *break_off(void *transfer)
+{
+	usleep(100000);
+	transfer_ended(transfer);
+	return NULL;
+}
+
+/* A large zone is long on its way; asking again would put it on its way twice. One that broke off is asked for again. */
+static void being_fetched_is_waited_for(void **state)
+{
+	(void)state;
+	struct transfer *transfer;
+	pthread_t thread;
+	assert_int_equal(transfers_open(transfers, &zone.offer, &transfer), 0);
+	transfer_begun(transfer);
+	assert_int_equal(pthread_create(&thread, NULL, fetch_slowly, transfer), 0);
+	assert_int_equal(transfer_wait(transfers, transfer, 0, 20000), 1);
+	pthread_join(thread, NULL);
+
+	transfer_begun(transfer);
+	assert_int_equal(pthread_create(&thread, NULL, break_off, transfer), 0);
+	uint64_t began = clock_monotonic_us();
+	assert_int_equal(transfer_wait(transfers, transfer, 1, 20000), -ETIMEDOUT);
+	assert_in_range(clock_monotonic_us() - began, 100000, 10000000);
+	pthread_join(thread, NULL);
+	transfers_close(transfers, transfer);
+}
+
 static void *stop_later(void *userdata)
 {
 	(void)userdata;
@@ -192,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(served_beyond_its_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(soa_that_is_too_large_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(progress_keeps_waiting_alive, setup, teardown),
+		cmocka_unit_test_setup_teardown(being_fetched_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end_ends_waiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_expected_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_does_not_come_is_given_up, setup, teardown),

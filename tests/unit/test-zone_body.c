@@ -117,6 +117,75 @@ static void test_there_and_back(void **state)
 	}
 }
 
+/* As read out of a store, in pieces of any size. */
+static void test_pieces(void **state)
+{
+	(void)state;
+	static const size_t pieces[] = { 1, 7, 1000, 100000, SIZE_MAX };
+
+	for (int big = 0; big <= 1; big++) {
+		struct zone_body_facts facts;
+		struct spool *spool = encode(big ? 3000 : 3, 3, &facts);
+		size_t size;
+		CLEANUP(free) uint8_t *bytes = bytes_of(spool, &size);
+		spool_free(spool);
+		for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+			struct zone_body_reader *reader;
+			struct seen seen = { 0 };
+			assert_int_equal(zone_body_reader_new(&facts, see, &seen, &reader), 0);
+			for (size_t at = 0, piece; at < size; at += piece) {
+				piece = size - at < pieces[i] ? size - at : pieces[i];
+				assert_int_equal(zone_body_reader_feed(reader, bytes + at, piece), 0);
+			}
+			assert_int_equal(zone_body_reader_finish(reader), 0);
+			assert_int_equal(seen.records, facts.records);
+			/* Nothing may come after the end. */
+			assert_int_equal(zone_body_reader_feed(reader, "x", 1), ERROR_BODY);
+			assert_int_equal(zone_body_reader_finish(reader), ERROR_BODY);
+			zone_body_reader_free(reader);
+
+			/* Not all of it. */
+			assert_int_equal(zone_body_reader_new(&facts, NULL, NULL, &reader), 0);
+			assert_int_equal(zone_body_reader_feed(reader, bytes, size - 1), 0);
+			assert_int_equal(zone_body_reader_finish(reader), ERROR_BODY);
+			zone_body_reader_free(reader);
+		}
+	}
+}
+
+/* Once found good, a body is read again without its records being added up, but not without its text being looked at. */
+static void test_again(void **state)
+{
+	(void)state;
+	for (int big = 0; big <= 1; big++) {
+		struct zone_body_facts facts, want;
+		struct spool *spool = encode(big ? 3000 : 3, 3, &facts);
+		struct seen seen = { 0 };
+		assert_int_equal(zone_body_read_again(spool, &facts, see, &seen), 0);
+		assert_int_equal(seen.records, facts.records);
+		assert_memory_equal(&seen.digest, &facts.digest, sizeof(seen.digest));
+		seen = (struct seen) { .stop_at = 2 };
+		assert_int_equal(zone_body_read_again(spool, &facts, see, &seen), -ECANCELED);
+
+		want = facts;
+		want.hash[0] ^= 1;
+		assert_int_equal(zone_body_read_again(spool, &want, NULL, NULL), ERROR_BODY);
+		want = facts;
+		want.records++;
+		assert_int_equal(zone_body_read_again(spool, &want, NULL, NULL), ERROR_BODY);
+		want = facts;
+		want.digest.sum[0] ^= 1;
+		assert_int_equal(zone_body_read_again(spool, &want, NULL, NULL), 0);
+
+		size_t size;
+		CLEANUP(free) uint8_t *bytes = bytes_of(spool, &size);
+		spool_free(spool);
+		spool = spool_of(bytes, size - 1);
+		assert_int_equal(zone_body_read_again(spool, &facts, NULL, NULL), ERROR_BODY);
+		spool_free(spool);
+	}
+}
+
 static void test_limit(void **state)
 {
 	(void)state;
@@ -346,7 +415,9 @@ static int set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_memory),         cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_memory),         cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_writer_refuses), cmocka_unit_test(test_other_facts),    cmocka_unit_test(test_broken_bodies),
 		cmocka_unit_test(test_frames),
 	};

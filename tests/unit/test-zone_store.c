@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include <sodium.h>
 
 #include "common/cleanup.h"
@@ -23,6 +25,7 @@ static struct nats_server server;
 static struct bus *bus;
 static struct signing_key *key;
 static struct trusted_keys *trusted;
+static struct zone_store_sink sink = { .folder = server.folder, .memory_limit = 1 << 20 };
 
 static int setup(void **state)
 {
@@ -146,7 +149,7 @@ static void test_sizes(void **state)
 		assert_int_equal(back.sequence, sequence);
 		assert_int_equal(back.generation, head.generation);
 		assert_string_equal(back.body_id, head.body_id);
-		assert_int_equal(zone_store_body(bus, PREFIX, &back, message, server.folder, 1 << 20, &read), 0);
+		assert_int_equal(zone_store_body(bus, PREFIX, &back, message, &sink, &read), 0);
 		check_same(body, read);
 		spool_free(read);
 		spool_free(body);
@@ -179,6 +182,54 @@ static void test_conflict(void **state)
 	spool_free(body);
 }
 
+struct pieces { uint64_t size, stop_at; };
+
+static int on_piece(const void *data, size_t size, void *userdata)
+{
+	struct pieces *pieces = userdata;
+	const char *octets = data;
+
+	for (size_t i = 0; i < size; i++) {
+		uint64_t at = pieces->size + i;
+
+		if (octets[i] != (char)(at * 31 + at / 1000))
+			return -EBADMSG;
+	}
+	pieces->size += size;
+	return pieces->stop_at && pieces->size >= pieces->stop_at ? -ECANCELED : 0;
+}
+
+/* Whoever reads along sees all of it, once and in order, and may end it. */
+static void test_pieces(void **state)
+{
+	static const size_t sizes[] = { 1000, 20000000 };
+	const char *zones[] = { "small.pieces.", "large.pieces." };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct zone_head head = make_head(zones[i], clock_realtime_us(), sizes[i]), back;
+		struct spool *body = make_body(sizes[i]), *read = NULL;
+		struct pieces pieces = { 0 };
+		struct zone_store_sink along = { .folder = server.folder, .memory_limit = 1 << 20, .on_piece = on_piece, .userdata = &pieces };
+		struct bus_message *message = NULL;
+		uint64_t sequence;
+
+		assert_int_equal(zone_store_put(bus, PREFIX, key, &head, body, 0, &sequence), 0);
+		assert_int_equal(zone_store_head(bus, PREFIX, trusted, zones[i], &back, &sequence, &message), 0);
+		assert_int_equal(zone_store_body(bus, PREFIX, &back, message, &along, &read), 0);
+		assert_int_equal(pieces.size, sizes[i]);
+		check_same(body, read);
+		spool_free(read);
+		read = NULL;
+		pieces = (struct pieces){ .stop_at = sizes[i] / 2 };
+		assert_int_equal(zone_store_body(bus, PREFIX, &back, message, &along, &read), -ECANCELED);
+		assert_null(read);
+		assert_true(pieces.size < sizes[i] || sizes[i] == 1000);
+		bus_message_free(message);
+		spool_free(body);
+	}
+}
+
 static void test_damaged(void **state)
 {
 	struct zone_head head = make_head("damaged.example.", clock_realtime_us(), 2000000), back;
@@ -194,9 +245,9 @@ static void test_damaged(void **state)
 	assert_int_equal(bus_message_new(subject, "short", 5, &message), 0);
 	assert_int_equal(bus_store(bus, message, NULL, BUS_ANY, NULL), 0);
 	bus_message_free(message);
-	assert_int_equal(zone_store_body(bus, PREFIX, &head, NULL, server.folder, 1 << 20, &read), ERROR_BODY);
+	assert_int_equal(zone_store_body(bus, PREFIX, &head, NULL, &sink, &read), ERROR_BODY);
 	assert_int_equal(bus_stream_purge_subject(bus, "PDNS_BODIES", subject), 0);
-	assert_int_equal(zone_store_body(bus, PREFIX, &head, NULL, server.folder, 1 << 20, &read), ERROR_BODY);
+	assert_int_equal(zone_store_body(bus, PREFIX, &head, NULL, &sink, &read), ERROR_BODY);
 
 	/* An empty message in the place of the head: refused, but it can be replaced. */
 	assert_int_equal(bus_message_new("pdns.zone.example.damaged", NULL, 0, &message), 0);
@@ -234,9 +285,9 @@ static void test_sweep(void **state)
 
 	assert_int_equal(zone_store_sweep(bus, PREFIX, trusted, HOUR_US), 2);
 	assert_int_equal(zone_store_sweep(bus, PREFIX, trusted, HOUR_US), 0);
-	assert_int_equal(zone_store_body(bus, PREFIX, &named, NULL, server.folder, 1 << 20, &read), 0);
+	assert_int_equal(zone_store_body(bus, PREFIX, &named, NULL, &sink, &read), 0);
 	spool_free(read);
-	assert_int_equal(zone_store_body(bus, PREFIX, &young, NULL, server.folder, 1 << 20, &read), 0);
+	assert_int_equal(zone_store_body(bus, PREFIX, &young, NULL, &sink, &read), 0);
 	spool_free(read);
 	assert_int_equal(zone_store_sweep(bus, PREFIX, trusted, 0), 1); /* now the young one is old enough */
 	spool_free(body);
@@ -246,7 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ensure), cmocka_unit_test(test_sizes), cmocka_unit_test(test_conflict),
-		cmocka_unit_test(test_damaged), cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_pieces), cmocka_unit_test(test_damaged), cmocka_unit_test(test_sweep),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
