@@ -262,7 +262,7 @@ static void count_fetching(struct transfer *transfer, int change)
 		return;
 	pthread_mutex_lock(&transfers->lock);
 	transfer->fetching += change;
-	pthread_cond_broadcast(&transfers->finished); /* whoever waits works out anew how long */
+	pthread_cond_broadcast(&transfers->changed); /* whoever waits works out anew how long */
 	pthread_mutex_unlock(&transfers->lock);
 }
 
