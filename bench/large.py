@@ -16,7 +16,7 @@ LIMIT = 300      # seconds for one transfer
 CACHED = 3       # seconds after which a server that has the new zone still says the old: out of its cache
 POLL = 0.01
 DAEMONS = ("zone-provider", "api-proxy", "health-checker")
-APPLIED = "pdns_distribute_syncer_zones_applied_total"
+APPLIED, UNPROVEN = "pdns_distribute_syncer_zones_applied_total", "pdns_distribute_syncer_zones_unproven"
 
 
 def fill(lab, wanted, count):
@@ -99,14 +99,17 @@ class Ours(Arm):
     def __init__(self, lab):
         super().__init__(lab, proxy_api)
 
-    def applied(self):
-        return [self.lab.metric(f"syncer-{number}", APPLIED) or 0 for number in self.numbers]
+    def metrics(self, name):
+        return [self.lab.metric(f"syncer-{number}", name) or 0 for number in self.numbers]
 
     def change(self, zone, text, first=False):
         """And until the last secondary has read the zone back."""
-        before, begin = self.applied(), time.monotonic()
+        before, begin = self.metrics(APPLIED), time.monotonic()
+
+        def proven():
+            return all(now > then for now, then in zip(self.metrics(APPLIED), before)) and not any(self.metrics(UNPROVEN))
         taken, patch = super().change(zone, text, first)
-        wait_until(lambda: all(now > then for now, then in zip(self.applied(), before)), LIMIT, "that the change is confirmed", 0.1)
+        wait_until(proven, LIMIT, "that the change is read back", 0.1)
         return taken, patch, time.monotonic() - begin
 
 
