@@ -49,9 +49,14 @@ def settle(labs):
 
 class Arm:
     def __init__(self, lab, api):
-        self.lab, self.api = lab, api(lab)
+        self.lab, self.open_api = lab, api
         self.numbers = lab.secondary_numbers()
-        self.secondaries = [secondary_api(lab, number) for number in self.numbers]
+        self.connect()
+
+    def connect(self):
+        """Servers close connections that were idle for long, as these are while it is the other arm's turn."""
+        self.api = self.open_api(self.lab)
+        self.secondaries = [secondary_api(self.lab, number) for number in self.numbers]
 
     def before(self, zone):
         """Before a zone's first transfer."""
@@ -150,6 +155,7 @@ class Measured:
         """The arms in turn, each while all else is idle."""
         figures, patches, proven = {}, {}, {}
         for name, arm in arms.items():
+            arm.connect()
             if first:
                 arm.before(zone)
             figures[name], patches[name], *rest = arm.change(zone, text, first)
@@ -168,7 +174,7 @@ def measure(bench, secondaries, count, rounds, changes):
     wanted = zones.names(rounds, "large")
     measured = Measured(secondaries)
     bench.say(f"{measured.label}: starting two labs, filling two primaries")
-    # The daemons' defaults, but for a checker that would have its own transfers of these zones.
+    # The daemons' defaults, but for a checker that would have transfers of its own.
     sets = {"health-checker": {"scan-interval": "1h"}}
     with bench.lab(sets, secondaries=secondaries, backend="sqlite") as lab, \
             bench.lab(secondaries=secondaries, backend="sqlite", daemons=False) as plain:

@@ -11,7 +11,7 @@ const struct option checker_option_table[] = {
 	  .help = "file with the public keys that heads in the zone store must be signed with" },
 	{ .name = "confirm-timeout", .type = OPTION_DURATION, .minimum = SECOND / 10, .maximum = 3600 * SECOND,
 	  .default_text = "10s", .offset = FIELD(confirm_timeout),
-	  .help = "a zone that a secondary has not confirmed after this time is asked for again" },
+	  .help = "a zone that a secondary has not confirmed after this time, and a quarter of a millisecond more for each of its records, is asked for again" },
 	{ .name = "check-interval", .type = OPTION_DURATION, .minimum = SECOND, .maximum = DAY, .default_text = "60s",
 	  .offset = FIELD(check_interval), .help = "how often each secondary's set of zones is compared with the store's" },
 	{ .name = "scan-interval", .type = OPTION_DURATION, .minimum = SECOND, .maximum = DAY, .default_text = "60s",

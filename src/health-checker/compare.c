@@ -181,7 +181,7 @@ static void on_difference(enum compare_finding finding, const char *name, const 
 		return;
 	}
 	if (known->received_us != 0 && known->received_us + CALM_US > outcome->now_us)
-		due += (uint64_t)checker->options->confirm_timeout;
+		due += confirm_time_us(checker->options->confirm_timeout, known->records);
 	if (confirm_want(checker->confirm, outcome->secondary, name, known->generation, outcome->now_us, due) == 0)
 		outcome->apply++;
 }

@@ -24,6 +24,7 @@ int confirm_new(struct confirm **ret);
 void confirm_free(struct confirm *confirm);
 
 /* The secondary should have this generation (or a newer one) confirmed; it is asked from due_us on. -ENOMEM. */
+uint64_t confirm_time_us(int64_t confirm_timeout_us, uint64_t records); /* how long one may take: longer for many records */
 int confirm_want(struct confirm *confirm, const char *secondary, const char *zone, uint64_t generation, uint64_t now_us, uint64_t due_us);
 /* An operator wants it applied again: asked for at once, and not forgotten before that when the sets are equal. -ENOMEM. */
 int confirm_force(struct confirm *confirm, const char *secondary, const char *zone, uint64_t generation, uint64_t now_us);

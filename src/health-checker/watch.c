@@ -60,7 +60,7 @@ static void on_head(const struct index_head *received, void *userdata)
 	if (result == INDEX_NEW && checker->caught_up) {
 		checker->set_changed_us = now;
 		(void)presence_each(checker->presence, want_of, &(struct wanted){ checker, zone, now,
-			now + (uint64_t)checker->options->confirm_timeout });
+			now + confirm_time_us(checker->options->confirm_timeout, zone->records) });
 	}
 }
 

@@ -99,6 +99,22 @@ static void failures_are_kept_until_all_is_well(void **state)
 	confirm_free(confirm);
 }
 
+/* A zone of 400,000 records takes PowerDNS long: asked for again meanwhile, it would be applied all over. */
+static void large_zones_have_longer(void **state)
+{
+	struct confirm *confirm = NULL;
+
+	(void)state;
+	assert_in_range(confirm_time_us(10 * SECOND, 10), 10 * SECOND, 10 * SECOND + SECOND / 100);
+	uint64_t time = confirm_time_us(10 * SECOND, 400000);
+	assert_in_range(time, 60 * SECOND, 300 * SECOND);
+	assert_int_equal(confirm_new(&confirm), 0);
+	assert_int_equal(confirm_want(confirm, "ns1", "a.example.", 5, SECOND, SECOND + time), 0);
+	assert_int_equal(due(confirm, 30 * SECOND), 0);
+	assert_int_equal(due(confirm, SECOND + time), 1);
+	confirm_free(confirm);
+}
+
 static void count_zone(const char *zone, void *userdata)
 {
 	(void)zone;
@@ -142,6 +158,7 @@ int main(void)
 		cmocka_unit_test(only_the_wanted_generation_confirms),
 		cmocka_unit_test(asks_again_with_growing_delay),
 		cmocka_unit_test(failures_are_kept_until_all_is_well),
+		cmocka_unit_test(large_zones_have_longer),
 		cmocka_unit_test(repairs_are_throttled_per_zone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
