@@ -19,6 +19,7 @@ struct group_member {
 	size_t count;
 	int result;
 	bool done;
+	pthread_cond_t woken;
 	struct group_member *next, *prev;
 };
 
@@ -26,7 +27,6 @@ struct durable {
 	MDB_env *env;
 	MDB_dbi dbi;
 	pthread_mutex_t lock;   /* of what follows; not held while the disk is waited for */
-	pthread_cond_t written;
 	bool writing;
 	struct group_member *queue;
 };
@@ -72,7 +72,6 @@ int durable_open(const char *folder, size_t map_size, enum durable_sync sync, st
 	 * transactions may be lost in a power cut, but pages are on disk before a meta page names them.
 	 */
 	pthread_mutex_init(&map->lock, NULL);
-	pthread_cond_init(&map->written, NULL);
 	unsigned flags = MDB_NOTLS | (sync == DURABLE_LAZY ? MDB_NOMETASYNC : 0);
 	int code = mdb_env_create(&map->env);
 	if (code == MDB_SUCCESS)
@@ -98,7 +97,6 @@ void durable_close(struct durable *map)
 		return;
 	if (map->env)
 		mdb_env_close(map->env);
-	pthread_cond_destroy(&map->written);
 	pthread_mutex_destroy(&map->lock);
 	free(map);
 }
@@ -186,9 +184,12 @@ static void write_queued(struct durable *map)
 		group[i]->result = result < 0 && count > 1 ? commit(map, &group[i], 1) : result;
 	pthread_mutex_lock(&map->lock);
 	map->writing = false;
-	for (size_t i = 0; i < count; i++)
-		group[i]->done = true; /* from here on it may be gone */
-	pthread_cond_broadcast(&map->written);
+	for (size_t i = 0; i < count; i++) {
+		group[i]->done = true;
+		pthread_cond_signal(&group[i]->woken);
+	}
+	if (map->queue) /* writes the next group */
+		pthread_cond_signal(&map->queue->woken);
 }
 
 /* A sync takes milliseconds, so all who wait share one: the first writes what is queued by then, the others wait for the next. */
@@ -199,15 +200,17 @@ int durable_write(struct durable *map, const struct durable_change *changes, siz
 		if (!key_is_valid(changes[i].key_size) || changes[i].value_size > VALUE_MAX)
 			return -EINVAL;
 	}
+	pthread_cond_init(&member.woken, NULL);
 	pthread_mutex_lock(&map->lock);
 	DL_APPEND(map->queue, &member);
 	while (!member.done) {
 		if (map->writing)
-			pthread_cond_wait(&map->written, &map->lock);
+			pthread_cond_wait(&member.woken, &map->lock);
 		else
 			write_queued(map);
 	}
 	pthread_mutex_unlock(&map->lock);
+	pthread_cond_destroy(&member.woken);
 	return member.result;
 }
 

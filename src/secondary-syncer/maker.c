@@ -14,6 +14,7 @@
 
 #define MANY 8                  /* new zones from which on a catalog costs less than one after the other */
 #define BATCH_MAX 64            /* as many as there can be workers */
+#define IN_FLIGHT 8             /* so many zones keep PowerDNS busy while the next are made: it has two threads that fetch */
 #define FETCH_US 3000000        /* PowerDNS fetches a catalog within that */
 #define DELETE_TRIES 8          /* within a tenth of a second */
 #define WITHOUT_US 600000000    /* after a catalog did not work, so long without */
@@ -26,6 +27,7 @@ enum waiting_state { WAITS, TAKEN, MADE };
 struct waiting {
 	const char *zone; /* NULL: not to be made with others */
 	enum waiting_state state;
+	pthread_cond_t woken;
 	struct waiting *next, *prev;
 };
 
@@ -33,7 +35,6 @@ struct maker {
 	struct transfers *transfers;
 	const char *master, *folder;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
 	bool busy;                      /* somebody has the turn */
 	struct waiting *queue;
 	size_t new_zones;               /* in the queue, to be made with others */
@@ -54,7 +55,6 @@ int maker_new(struct transfers *transfers, const char *master, const char *folde
 	maker->master = master;
 	maker->folder = folder;
 	pthread_mutex_init(&maker->lock, NULL);
-	pthread_cond_init(&maker->changed, NULL);
 	*ret = maker;
 	return 0;
 }
@@ -64,7 +64,6 @@ void maker_free(struct maker *maker)
 	if (!maker)
 		return;
 	free(maker->catalogs);
-	pthread_cond_destroy(&maker->changed);
 	pthread_mutex_destroy(&maker->lock);
 	free(maker);
 }
@@ -135,17 +134,30 @@ static bool is_my_turn(const struct maker *maker, const struct waiting *me)
 {
 	if (maker->busy || me->state != WAITS)
 		return false;
-	/* While PowerDNS is busy with the batch before, more may come; it loses nothing by our waiting. */
-	return !me->zone || maker->outstanding == 0 || maker->new_zones >= MANY;
+	/* While PowerDNS is busy with the batch before, more may come; it loses nothing by our waiting, and less by a large batch. */
+	return !me->zone || maker->outstanding == 0 || (maker->outstanding <= IN_FLIGHT && maker->new_zones >= MANY);
+}
+
+/* Wakes the one whose turn it is now, if there is one; nobody else has anything to do. Locked. */
+static void wake_next(const struct maker *maker)
+{
+	struct waiting *one;
+	DL_FOREACH(maker->queue, one) {
+		if (is_my_turn(maker, one)) {
+			pthread_cond_signal(&one->woken);
+			return;
+		}
+	}
 }
 
 static void queue_up(struct maker *maker, struct waiting *me)
 {
+	pthread_cond_init(&me->woken, NULL);
 	DL_APPEND(maker->queue, me);
 	maker->new_zones += me->zone != NULL;
-	pthread_cond_broadcast(&maker->changed);
 	while (!is_my_turn(maker, me) && me->state != MADE)
-		pthread_cond_wait(&maker->changed, &maker->lock);
+		pthread_cond_wait(&me->woken, &maker->lock);
+	pthread_cond_destroy(&me->woken);
 	if (me->state == MADE)
 		return;
 	maker->busy = true;
@@ -159,7 +171,7 @@ static void queue_up(struct maker *maker, struct waiting *me)
  */
 static void tidy(struct maker *maker, struct pdns_api *api)
 {
-	pthread_cond_broadcast(&maker->changed);
+	wake_next(maker);
 	while (maker->catalog_count > 0 && maker->outstanding == 0 && !maker->busy && !maker->queue) {
 		char catalog[ZONE_NAME_SIZE];
 		memcpy(catalog, maker->catalogs[maker->catalog_count - 1], sizeof(catalog));
@@ -170,7 +182,7 @@ static void tidy(struct maker *maker, struct pdns_api *api)
 		maker->left_behind |= r < 0 && r != -ENOENT;
 		maker->catalog_count--;
 		maker->busy = false;
-		pthread_cond_broadcast(&maker->changed);
+		wake_next(maker);
 	}
 }
 
@@ -234,10 +246,12 @@ static bool make_batch(struct maker *maker, struct pdns_api *api, const struct w
 			DL_APPEND(maker->queue, batch[i]);
 			maker->new_zones++;
 		}
+		pthread_cond_signal(&batch[i]->woken);
 	}
-	if (r == 0)
+	if (r == 0) {
 		maker->busy = false;
-	pthread_cond_broadcast(&maker->changed);
+		wake_next(maker);
+	}
 	return r == 0;
 }
 

@@ -25,6 +25,7 @@ struct transfer {
 	_Atomic int references;
 	_Atomic int finished;             /* times fetched */
 	int fetching;                     /* connections over which it is being sent; under the table's lock */
+	pthread_cond_t fetched;           /* once more, or nobody will wait any longer */
 	_Atomic uint64_t last_progress_us; /* monotonic */
 	struct transfers *offered_in;     /* NULL: not on offer */
 	bool awaited;
@@ -39,23 +40,28 @@ struct expected {
 
 struct transfers {
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* a transfer was finished, or one that is expected came or does not come */
+	pthread_cond_t changed; /* a transfer that is expected came or does not come */
 	struct transfer *offers;
 	struct expected *expected; /* few */
 	bool stopped;
 };
+
+static void init_monotonic(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
 
 int transfers_new(struct transfers **ret)
 {
 	struct transfers *transfers = calloc(1, sizeof(*transfers));
 	if (!transfers)
 		return -ENOMEM;
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_mutex_init(&transfers->lock, NULL);
-	pthread_cond_init(&transfers->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	init_monotonic(&transfers->changed);
 	*ret = transfers;
 	return 0;
 }
@@ -79,6 +85,8 @@ void transfers_stop(struct transfers *transfers)
 	pthread_mutex_lock(&transfers->lock);
 	transfers->stopped = true;
 	pthread_cond_broadcast(&transfers->changed);
+	for (struct transfer *transfer = transfers->offers; transfer; transfer = transfer->hh.next)
+		pthread_cond_broadcast(&transfer->fetched);
 	pthread_mutex_unlock(&transfers->lock);
 }
 
@@ -95,6 +103,7 @@ int transfer_new(const struct transfer_offer *offer, struct transfer **ret)
 	memcpy(transfer->soa, offer->soa, offer->soa_size);
 	transfer->soa_size = offer->soa_size;
 	transfer->references = 1;
+	init_monotonic(&transfer->fetched);
 	transfer->last_progress_us = clock_monotonic_us();
 	*ret = transfer;
 	return 0;
@@ -105,6 +114,7 @@ void transfer_unref(struct transfer *transfer)
 	if (!transfer || --transfer->references > 0)
 		return;
 	spool_free(transfer->body);
+	pthread_cond_destroy(&transfer->fetched);
 	free(transfer);
 }
 
@@ -216,10 +226,10 @@ struct transfer *transfers_find(struct transfers *transfers, const char *zone)
 }
 
 /* Waits for a change, or until the time (monotonic, µs); the lock is held. */
-static void wait_change(struct transfers *transfers, uint64_t until)
+static void wait_change(struct transfers *transfers, pthread_cond_t *condition, uint64_t until)
 {
 	struct timespec when = { .tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000 };
-	(void)pthread_cond_timedwait(&transfers->changed, &transfers->lock, &when);
+	(void)pthread_cond_timedwait(condition, &transfers->lock, &when);
 }
 
 struct transfer *transfers_await(struct transfers *transfers, const char *zone)
@@ -237,7 +247,7 @@ struct transfer *transfers_await(struct transfers *transfers, const char *zone)
 			(void)end_expected(transfers, zone);
 			break;
 		}
-		wait_change(transfers, expected->until_us);
+		wait_change(transfers, &transfers->changed, expected->until_us);
 	}
 	pthread_mutex_unlock(&transfers->lock);
 	return transfer;
@@ -277,7 +287,7 @@ void transfer_finished(struct transfer *transfer)
 		return;
 	pthread_mutex_lock(&transfers->lock);
 	transfer->finished++;
-	pthread_cond_broadcast(&transfers->changed);
+	pthread_cond_broadcast(&transfer->fetched);
 	pthread_mutex_unlock(&transfers->lock);
 }
 
@@ -295,7 +305,7 @@ int transfer_wait(struct transfers *transfers, struct transfer *transfer, int be
 			result = -ETIMEDOUT;
 			break;
 		}
-		wait_change(transfers, until);
+		wait_change(transfers, &transfer->fetched, until);
 	}
 	if (transfer->finished > before)
 		result = transfer->finished;
