@@ -32,7 +32,7 @@ int axfr_fetch(const struct axfr_source *source, const char *zone, record_visit 
                struct axfr_failure *ret_failure);
 
 /*
- * Asks for the SOA over UDP. 0 and the serial; -ENOENT when the answer is authoritative without that SOA;
+ * Asks for the SOA over UDP, past PowerDNS's packet cache (its query cache may answer). 0 and the serial; -ENOENT when the answer is authoritative without that SOA;
  * ERROR_NOT_AUTH/ERROR_DNS_REFUSED/ERROR_DNS by rcode, ERROR_NOT_AUTH too for an answer without authority (a referral);
  * -ETIMEDOUT. PowerDNS 4.7 answers REFUSED for a zone that it has no part of.
  */

@@ -14,9 +14,16 @@ struct queue {
 	struct work_job *first, **end;
 };
 
+/* A thread that waits for a job; on its own stack. */
+struct idle_thread {
+	pthread_cond_t woken;
+	bool called;
+	struct idle_thread *next;
+};
+
 struct work_pool {
-	pthread_mutex_t lock; /* of waiting, finished, stopping's change */
-	pthread_cond_t arrived;
+	pthread_mutex_t lock; /* of idle, waiting, finished, stopping's change */
+	struct idle_thread *idle; /* who became idle last has the next job: a pool uses as few of its threads as will do */
 	struct queue waiting, finished;
 	atomic_bool stopping;
 	int wake_fd;
@@ -65,22 +72,51 @@ static void finish_job(struct work_pool *pool, struct work_job *job)
 	}
 }
 
+/* Locked. */
+static void wait_idle(struct work_pool *pool)
+{
+	struct idle_thread me = { .next = pool->idle };
+	pthread_cond_init(&me.woken, NULL);
+	pool->idle = &me;
+	while (!me.called)
+		pthread_cond_wait(&me.woken, &pool->lock);
+	pthread_cond_destroy(&me.woken);
+}
+
+/* Locked. */
+static void call_idle(struct work_pool *pool)
+{
+	struct idle_thread *idle = pool->idle;
+	if (!idle)
+		return;
+	pool->idle = idle->next;
+	idle->called = true;
+	pthread_cond_signal(&idle->woken);
+}
+
+static struct work_job *next_job(struct work_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->waiting.first && !pool->stopping)
+		wait_idle(pool);
+	struct work_job *job = pool->stopping ? NULL : queue_take(&pool->waiting);
+	pthread_mutex_unlock(&pool->lock);
+	return job;
+}
+
 static void *worker(void *argument)
 {
 	struct work_pool *pool = argument;
-	void *context = pool->start_thread ? pool->start_thread(pool->userdata) : NULL;
-	for (;;) {
-		pthread_mutex_lock(&pool->lock);
-		while (!pool->waiting.first && !pool->stopping)
-			pthread_cond_wait(&pool->arrived, &pool->lock);
-		struct work_job *job = pool->stopping ? NULL : queue_take(&pool->waiting);
-		pthread_mutex_unlock(&pool->lock);
-		if (!job)
-			break;
+	void *context = NULL;
+	bool started = false;
+	for (struct work_job *job; (job = next_job(pool)) != NULL;) {
+		if (!started && pool->start_thread)
+			context = pool->start_thread(pool->userdata);
+		started = true;
 		job->run(job, context);
 		finish_job(pool, job);
 	}
-	if (pool->end_thread)
+	if (started && pool->end_thread)
 		pool->end_thread(context);
 	return NULL;
 }
@@ -131,7 +167,6 @@ int work_pool_new(sd_event *loop, unsigned threads, void *(*start_thread)(void *
 	if (!pool)
 		return -ENOMEM;
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->arrived, NULL);
 	atomic_init(&pool->stopping, false);
 	pool->waiting.end = &pool->waiting.first;
 	pool->finished.end = &pool->finished.first;
@@ -156,7 +191,7 @@ void work_submit(struct work_pool *pool, struct work_job *job)
 {
 	pthread_mutex_lock(&pool->lock);
 	queue_add(&pool->waiting, job);
-	pthread_cond_signal(&pool->arrived);
+	call_idle(pool);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -169,7 +204,8 @@ static void end_threads(struct work_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
 	atomic_store(&pool->stopping, true);
-	pthread_cond_broadcast(&pool->arrived);
+	while (pool->idle)
+		call_idle(pool);
 	pthread_mutex_unlock(&pool->lock);
 	for (unsigned i = 0; i < pool->count; i++)
 		pthread_join(pool->threads[i], NULL);
@@ -192,7 +228,6 @@ void work_pool_stop(struct work_pool *pool, void (*drop)(struct work_job *job, v
 	sd_event_source_disable_unref(pool->source);
 	if (pool->wake_fd >= 0)
 		close(pool->wake_fd);
-	pthread_cond_destroy(&pool->arrived);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }

@@ -15,8 +15,8 @@ struct work_job {
 struct work_pool;
 
 /*
- * threads: how many. start_thread (may be NULL) makes a worker's context, end_thread frees it, both on the worker's
- * thread. userdata goes to done, start_thread.
+ * threads: how many; as few of them are used as will do. start_thread (may be NULL) makes a worker's context before its first job,
+ * end_thread frees it, both on the worker's thread. userdata goes to done, start_thread.
  */
 int work_pool_new(sd_event *loop, unsigned threads, void *(*start_thread)(void *userdata),
                   void (*end_thread)(void *context), void *userdata, struct work_pool **ret);

@@ -21,6 +21,7 @@ struct prover {
 	sd_event_source *timer;
 	struct book_unproven last;  /* where to go on; "" as zone: at the beginning */
 	uint64_t woken_us;          /* monotonic: other work was done */
+	uint64_t latest_us;         /* monotonic: the next proof is not later than this */
 	unsigned failures;          /* proofs in a row that could not be made */
 	bool running;
 };
@@ -111,9 +112,19 @@ static void arm(struct prover *prover, uint64_t delay_us)
 		LOG(LOG_ERR, "cannot set a timer");
 }
 
-static bool is_busy(const struct prover *prover)
+/* The next proof: after some quiet, but not after latest_us, however much else there is to do. */
+static void arm_next(struct prover *prover)
 {
-	return zone_schedule_waiting(prover->options.schedule) > 0 || clock_monotonic_us() - prover->woken_us < (uint64_t)prover->options.busy_us;
+	uint64_t interval = (uint64_t)prover->options.interval_us, now = clock_monotonic_us();
+	bool busy = zone_schedule_waiting(prover->options.schedule) > 0;
+	uint64_t when = busy ? prover->latest_us : prover->woken_us + interval;
+	when = when < prover->latest_us ? when : prover->latest_us;
+	arm(prover, when > now ? when - now : 0);
+}
+
+static void postpone(struct prover *prover)
+{
+	prover->latest_us = clock_monotonic_us() + PROOF_BUSY_TIMES * (uint64_t)prover->options.interval_us;
 }
 
 /* Goes on to the next one; false: there is none. */
@@ -139,7 +150,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		return 0;
 	prover->running = !zone_schedule_busy(prover->options.schedule, prover->last.zone);
 	if (!prover->running)
-		arm(prover, (uint64_t)prover->options.busy_us); /* what it is doing is newer; its turn comes again */
+		arm(prover, (uint64_t)prover->options.interval_us); /* what it is doing is newer; its turn comes again */
 	else if (zone_schedule_add(prover->options.schedule, prover->last.zone, APPLY_PROVE, NULL, NULL) < 0)
 		prover_ended(prover, false);
 	return 0;
@@ -150,9 +161,11 @@ void prover_wake(struct prover *prover)
 	int enabled = SD_EVENT_OFF;
 	prover->woken_us = clock_monotonic_us();
 	(void)sd_event_source_get_enabled(prover->timer, &enabled);
-	if (!prover->running && (enabled == SD_EVENT_OFF || prover->failures > 0))
-		arm(prover, (uint64_t)prover->options.busy_us);
+	if (enabled == SD_EVENT_OFF || prover->failures > 0)
+		postpone(prover);
 	prover->failures = 0;
+	if (!prover->running)
+		arm_next(prover);
 }
 
 bool prover_is_proof(const struct zone_run *run) { return run->wishes == APPLY_PROVE && run->message_count == 0; }
@@ -164,7 +177,8 @@ void prover_ended(struct prover *prover, bool told)
 	prover->running = false;
 	if (told) {
 		prover->failures = 0;
-		arm(prover, is_busy(prover) ? (uint64_t)prover->options.busy_us : 0);
+		postpone(prover);
+		arm_next(prover);
 	} else {
 		arm(prover, clock_backoff_us(prover->failures++, AWAY_US, AWAY_CEILING_US));
 	}
@@ -180,7 +194,7 @@ int prover_new(sd_event *loop, const struct prover_options *options, struct prov
 	if (!prover)
 		return -ENOMEM;
 	prover->options = *options;
-	int r = sd_event_add_time_relative(loop, &prover->timer, CLOCK_MONOTONIC, (uint64_t)prover->options.busy_us, 0, on_timer, prover);
+	int r = sd_event_add_time_relative(loop, &prover->timer, CLOCK_MONOTONIC, (uint64_t)prover->options.interval_us, 0, on_timer, prover);
 	if (r < 0) {
 		free(prover);
 		return r;

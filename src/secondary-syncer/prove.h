@@ -12,10 +12,12 @@
  */
 struct prover;
 
+#define PROOF_BUSY_TIMES 10
+
 struct prover_options {
 	struct applied_book *book;
 	struct zone_schedule *schedule; /* a proof is a run with the wish APPLY_PROVE and nothing else */
-	int64_t busy_us;                /* between two proofs while there is other work, and so long after it */
+	int64_t interval_us;            /* from other work to the first proof; while there is other work one each PROOF_BUSY_TIMES that */
 };
 
 int prover_new(sd_event *loop, const struct prover_options *options, struct prover **ret);

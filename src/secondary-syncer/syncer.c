@@ -501,7 +501,7 @@ static int start_loop_parts(struct syncer *syncer)
 	                                          .later_ceiling_us = LATER_CEILING_US, .start = start_run, .userdata = syncer };
 	int r = zone_schedule_new(loop, &schedule, &syncer->schedule);
 	struct prover_options proofs = { .book = syncer->book, .schedule = syncer->schedule,
-	                                  .busy_us = syncer->options->proof_interval };
+	                                  .interval_us = syncer->options->proof_interval };
 	if (r == 0)
 		r = prover_new(loop, &proofs, &syncer->prover);
 	if (r == 0)
