@@ -31,7 +31,7 @@ struct work_pool {
 	void *(*start_thread)(void *userdata);
 	void (*end_thread)(void *context);
 	void *userdata;
-	unsigned count;
+	unsigned count, most; /* the loop thread's */
 	pthread_t threads[];
 };
 
@@ -144,18 +144,15 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events, void *userd
 	return 0;
 }
 
-/* Signals belong to the loop thread. */
-static int start_threads(struct work_pool *pool, unsigned threads)
+/* One more. Signals belong to the loop thread. */
+static int start_one(struct work_pool *pool)
 {
 	sigset_t all, before;
-	int error = 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (pool->count < threads && error == 0) {
-		error = -pthread_create(&pool->threads[pool->count], NULL, worker, pool);
-		if (error == 0)
-			pool->count++;
-	}
+	int error = -pthread_create(&pool->threads[pool->count], NULL, worker, pool);
+	if (error == 0)
+		pool->count++;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
@@ -173,12 +170,13 @@ int work_pool_new(sd_event *loop, unsigned threads, void *(*start_thread)(void *
 	pool->start_thread = start_thread;
 	pool->end_thread = end_thread;
 	pool->userdata = userdata;
+	pool->most = threads;
 	pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int error = pool->wake_fd < 0 ? -errno : 0;
 	if (error == 0)
 		error = sd_event_add_io(loop, &pool->source, pool->wake_fd, EPOLLIN, on_wake, pool);
 	if (error == 0)
-		error = start_threads(pool, threads);
+		error = start_one(pool); /* so that jobs run even when no other can be started */
 	if (error < 0) {
 		work_pool_stop(pool, NULL);
 		return error;
@@ -190,9 +188,12 @@ int work_pool_new(sd_event *loop, unsigned threads, void *(*start_thread)(void *
 void work_submit(struct work_pool *pool, struct work_job *job)
 {
 	pthread_mutex_lock(&pool->lock);
+	bool idle = pool->idle != NULL;
 	queue_add(&pool->waiting, job);
 	call_idle(pool);
 	pthread_mutex_unlock(&pool->lock);
+	if (!idle && pool->count < pool->most)
+		(void)start_one(pool); /* else it waits for one of those that are there */
 }
 
 int work_stopping(const struct work_pool *pool)

@@ -15,7 +15,7 @@ struct work_job {
 struct work_pool;
 
 /*
- * threads: how many; as few of them are used as will do. start_thread (may be NULL) makes a worker's context before its first job,
+ * threads: how many at most; started when they are needed. start_thread (may be NULL) makes a worker's context before its first job,
  * end_thread frees it, both on the worker's thread. userdata goes to done, start_thread.
  */
 int work_pool_new(sd_event *loop, unsigned threads, void *(*start_thread)(void *userdata),

@@ -194,6 +194,8 @@ int prover_new(sd_event *loop, const struct prover_options *options, struct prov
 	if (!prover)
 		return -ENOMEM;
 	prover->options = *options;
+	prover->woken_us = clock_monotonic_us();
+	postpone(prover);
 	int r = sd_event_add_time_relative(loop, &prover->timer, CLOCK_MONOTONIC, (uint64_t)prover->options.interval_us, 0, on_timer, prover);
 	if (r < 0) {
 		free(prover);

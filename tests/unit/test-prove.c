@@ -145,6 +145,7 @@ struct stage {
 	struct zone_run *other; /* work that is no proof and does not end by itself */
 	unsigned proofs, running, most_running;
 	bool tell;              /* proofs can be made */
+	int64_t prover_interval_us;
 };
 
 static int end_proof(sd_event_source *source, uint64_t usec, void *userdata)
@@ -181,6 +182,13 @@ static void run_for(struct stage *stage, uint64_t us)
 		assert_true(sd_event_run(stage->loop, end - now) >= 0);
 }
 
+static void stage_reopen_prover(struct stage *stage)
+{
+	struct prover_options proofs = { .book = book, .schedule = stage->schedule, .interval_us = stage->prover_interval_us };
+	prover_free(stage->prover);
+	assert_int_equal(prover_new(stage->loop, &proofs, &stage->prover), 0);
+}
+
 static void stage_open(struct stage *stage, bool tell, unsigned zones)
 {
 	struct zone_schedule_options schedule = { .retry_us = 1000, .retry_ceiling_us = 1000, .later_ceiling_us = 1000, .start = start,
@@ -194,8 +202,8 @@ static void stage_open(struct stage *stage, bool tell, unsigned zones)
 	}
 	assert_true(sd_event_new(&stage->loop) >= 0);
 	assert_int_equal(zone_schedule_new(stage->loop, &schedule, &stage->schedule), 0);
-	struct prover_options proofs = { .book = book, .schedule = stage->schedule, .interval_us = INTERVAL_US };
-	assert_int_equal(prover_new(stage->loop, &proofs, &stage->prover), 0);
+	stage->prover_interval_us = INTERVAL_US;
+	stage_reopen_prover(stage);
 }
 
 static void stage_close(struct stage *stage)
@@ -245,6 +253,21 @@ static void what_cannot_be_proven_is_tried_less_and_less_often(void **state)
 	stage_close(&stage);
 }
 
+static void after_other_work_proofs_wait_for_some_quiet(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_open(&stage, true, 3);
+	stage.prover_interval_us = 3600 * INT64_C(1000000);
+	stage_reopen_prover(&stage);
+	prover_wake(stage.prover);
+	run_for(&stage, BUSY_US);
+	prover_wake(stage.prover);
+	run_for(&stage, BUSY_US);
+	assert_int_equal(stage.proofs, 0);
+	stage_close(&stage);
+}
+
 static void a_zone_that_is_being_applied_is_not_proven(void **state)
 {
 	(void)state;
@@ -277,6 +300,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_gone_or_newer_is_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(while_there_is_other_work_proofs_are_few_but_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_proven_is_tried_less_and_less_often, setup, teardown),
+		cmocka_unit_test_setup_teardown(after_other_work_proofs_wait_for_some_quiet, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_zone_that_is_being_applied_is_not_proven, setup, teardown),
 	};
 	if (!pdns_server_available()) {
