@@ -25,7 +25,7 @@ struct transfer {
 	_Atomic int references;
 	_Atomic int finished;             /* times fetched */
 	int fetching;                     /* connections over which it is being sent; under the table's lock */
-	pthread_cond_t fetched;           /* once more, or nobody will wait any longer */
+	pthread_cond_t fetched;           /* once more, begun or ended to be, or nobody is to wait any longer */
 	_Atomic uint64_t last_progress_us; /* monotonic */
 	struct transfers *offered_in;     /* NULL: not on offer */
 	bool awaited;
@@ -272,7 +272,7 @@ static void count_fetching(struct transfer *transfer, int change)
 		return;
 	pthread_mutex_lock(&transfers->lock);
 	transfer->fetching += change;
-	pthread_cond_broadcast(&transfers->changed); /* whoever waits works out anew how long */
+	pthread_cond_broadcast(&transfer->fetched); /* whoever waits works out anew how long */
 	pthread_mutex_unlock(&transfers->lock);
 }
 
