@@ -120,6 +120,9 @@ int bus_store_many(struct bus *bus, struct bus_message *const *messages, const c
 int bus_store_many_sequences(struct bus *bus, struct bus_message *const *messages, const char *const *message_ids, size_t count,
                              int *results, uint64_t *sequences)
 {
+	if (count == 1) /* without a subscription of its own, which costs as much again */
+		return results[0] = bus_store(bus, messages[0], message_ids ? message_ids[0] : NULL, BUS_ANY, sequences);
+
 	CLEANUP(bus_link) struct bus_link *link = bus_link_get(bus);
 	char inbox[BUS_INBOX_SIZE], wildcard[BUS_INBOX_SIZE + 4];
 	natsSubscription *subscription = NULL;
