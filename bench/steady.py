@@ -75,6 +75,7 @@ def run(bench):
         wait_until(lambda: quiet(lab, daemons), 180, "quiet")
         before, start = snapshot(lab, plain, daemons), time.monotonic()
         memory_before = {name: memory_mib(lab.pid(name)) for name in daemons + ["nats"]}
+        own = {name: memory_mib(lab.pid(name), "RssAnon") for name in daemons}
         while time.monotonic() - start < seconds:
             time.sleep(1)
             bench.progress(int(time.monotonic() - start), seconds, "seconds")
@@ -86,6 +87,8 @@ def run(bench):
         processor.add({f"PowerDNS alone, {name}": (after["plain"][name] - before["plain"][name]) / taken * 100})
     for name in daemons + ["nats"]:
         memory.add({f"{name} before": memory_before[name], f"{name} after": memory_after[name]})
+    for name in daemons:
+        memory.add({f"{name}, of that its own": own[name]})
     for name, (octets, count_now) in sorted(after["nats"].items()):
         had = before["nats"].get(name, (0, 0))
         traffic.add({name: (octets - had[0]) / taken})

@@ -18,7 +18,6 @@
 #define HEADS_PENDING 256     /* bounds what a syncer holds in memory */
 
 DEFINE_CLEANUP(message, struct bus_message *, bus_message_free)
-DEFINE_CLEANUP(spool, struct spool *, spool_free)
 
 static int ensure_stream(struct bus *bus, const char *prefix, enum subject_stream which, const char *kind, int replicas)
 {
