@@ -19,9 +19,10 @@ def test_status(lab, zone):
     lab.api.create(zone, kit.www(zone), dnssec=True)
     lab.wait_same(zone)
     kit.wait_until(lambda: as_json(lab, "status", check=False).get("in_sync"), kit.LIMIT, "status to be in sync")
+    kit.wait_until(lambda: {"api-proxy", "zone-provider", "health-checker"} <= {entry["service"] for entry in as_json(lab, "status")["services"]},
+                   kit.LIMIT, "everybody's first heartbeat to be heard")
     status = as_json(lab, "status")
     assert {entry["id"] for entry in status["secondaries"]} == {"secondary-1", "secondary-2"}
-    assert {"api-proxy", "zone-provider", "health-checker"} <= {entry["service"] for entry in status["services"]}
     text = lab.distribute("status").stdout
     for word in ("secondary-1", "secondary-2", "zone-provider", "api-proxy", "health-checker"):
         assert word in text
