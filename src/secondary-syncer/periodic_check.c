@@ -102,6 +102,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 void periodic_check_soon(struct periodic_check *periodic)
 {
+	if (sd_event_get_state(sd_event_source_get_event(periodic->timer)) == SD_EVENT_FINISHED)
+		return; /* the daemon ends */
 	if (sd_event_source_set_time_relative(periodic->timer, SOON_US) < 0)
 		LOG(LOG_ERR, "cannot set a timer");
 }

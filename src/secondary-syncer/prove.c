@@ -105,6 +105,8 @@ enum apply_outcome prove_zone(const struct applier *applier, const struct book_u
 
 static void arm(struct prover *prover, uint64_t delay_us)
 {
+	if (sd_event_get_state(sd_event_source_get_event(prover->timer)) == SD_EVENT_FINISHED)
+		return; /* the daemon ends: nothing runs any more */
 	int r = sd_event_source_set_time_relative(prover->timer, delay_us);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(prover->timer, SD_EVENT_ONESHOT);
